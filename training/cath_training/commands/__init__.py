@@ -1,0 +1,1 @@
+"""Commands of ``./cath`` that belong to training."""

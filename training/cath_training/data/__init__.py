@@ -1,0 +1,1 @@
+"""What training reads: banks of projected geometry and the batches drawn from them."""

@@ -1,0 +1,114 @@
+"""A bank of projected geometry on disk, made once: attenuation maps, masks, electrodes and backgrounds."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+import cath_training.synthetic
+from cath_training.synthetic import background, geometry, instruments
+from cath_training.synthetic.carm import CArm
+
+CANVAS_PX = 512
+SCALE_PX_PER_MM = 3.6  # at the isocentre: the canvas spans 142 mm of the patient
+
+
+@dataclass(frozen=True, slots=True)
+class BankSize:
+    """How much to make: scenes with catheters, pieces of clutter, procedural backgrounds."""
+
+    catheters: int
+    clutter: int
+    procedural: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """What ``make`` wrote, memory-mapped.
+
+    Attributes:
+        attenuation, mask: ``(N, 512, 512)`` float16 line integrals and uint8 masks of scenes with catheters.
+        clutter: ``(M, 512, 512)`` float16 line integrals of what is no catheter.
+        backgrounds: ``(K, 448, 448)`` uint8.
+        electrodes: ``(E, 5)`` float32, see ``geometry.Seen``; those of scene i are rows ``first[i]:first[i + 1]``.
+        first: ``(N + 1,)`` int64.
+    """
+
+    attenuation: NDArray[np.float16]
+    mask: NDArray[np.uint8]
+    clutter: NDArray[np.float16]
+    backgrounds: NDArray[np.uint8]
+    electrodes: NDArray[np.float32]
+    first: NDArray[np.int64]
+
+    @classmethod
+    def load(cls, folder: Path) -> "Bank":
+        """Memory-map the bank in ``folder``."""
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in cls.__slots__}
+        return cls(**arrays)
+
+
+def draw_scene(rng: np.random.Generator) -> list[instruments.Instrument]:
+    """One to four catheters (with sheaths)."""
+    count = 1 + int(rng.choice(4, p=[0.34, 0.38, 0.2, 0.08]))
+    return [part for _ in range(count) for part in instruments.catheter(rng)]
+
+
+def _write_scenes(folder: Path, count: int, seed: int) -> None:
+    shape = (count, CANVAS_PX, CANVAS_PX)
+    maps = np.lib.format.open_memmap(folder / "attenuation.npy", "w+", np.float16, shape)
+    masks = np.lib.format.open_memmap(folder / "mask.npy", "w+", np.uint8, shape)
+    electrodes, first = [], [0]
+    carm = CArm(CANVAS_PX, 1050.0 / 750.0 / SCALE_PX_PER_MM)
+    for i in track(range(count), "catheter scenes"):
+        rng = np.random.default_rng([seed, 1, i])
+        scene = draw_scene(rng)
+        labelled = [part for part in scene if part.rings]
+        maps[i] = geometry.attenuation(scene, carm, rng)
+        masks[i] = geometry.mask(labelled, carm)
+        seen = [geometry.see(part, carm) for part in labelled]
+        electrodes += [s.electrodes[s.inside] for s in seen]
+        first.append(first[-1] + sum(int(s.inside.sum()) for s in seen))
+    np.save(folder / "electrodes.npy", np.concatenate(electrodes))
+    np.save(folder / "first.npy", np.array(first, np.int64))
+
+
+def _write_clutter(folder: Path, count: int, seed: int) -> None:
+    shape = (count, CANVAS_PX, CANVAS_PX)
+    maps = np.lib.format.open_memmap(folder / "clutter.npy", "w+", np.float16, shape)
+    carm = CArm(CANVAS_PX, 1050.0 / 750.0 / SCALE_PX_PER_MM)
+    for i in track(range(count), "clutter"):
+        rng = np.random.default_rng([seed, 2, i])
+        parts = [instruments.clutter(rng) for _ in range(rng.integers(1, 4))]
+        maps[i] = geometry.attenuation(parts, carm, rng)
+
+
+def _fingerprint(size: BankSize, seed: int, angiograms: list[Path]) -> str:
+    digest = hashlib.sha256(repr((size, seed, [path.name for path in angiograms])).encode())
+    for path in sorted(Path(cath_training.synthetic.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def make(cache: Path, size: BankSize, seed: int, angiograms: list[Path]) -> Bank:
+    """The bank for these settings: loaded from ``cache`` if it is there, else made (minutes) and kept.
+
+    The folder's name carries a hash of the settings and of the generator's source, so a changed generator never
+    meets an old bank.
+    """
+    folder = cache / f"bank-{_fingerprint(size, seed, angiograms)}"
+    if not (folder / "complete.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _write_scenes(folder, size.catheters, seed)
+        _write_clutter(folder, size.clutter, seed)
+        rng = np.random.default_rng([seed, 3])
+        np.save(folder / "backgrounds.npy", background.bank(rng, size.procedural, angiograms))
+        (folder / "complete.json").write_text(json.dumps({"seed": seed, "angiograms": len(angiograms)}))
+    return Bank.load(folder)

@@ -1,0 +1,147 @@
+"""Training batches: bank geometry under random affine changes, image formation, and the targets of every head."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from cath_training.data.bank import CANVAS_PX, Bank
+from cath_training.synthetic import formation
+
+STRIDE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRule:
+    """How batches are drawn.
+
+    Attributes:
+        crop: side of the training image in px.
+        zoom: smallest and largest scale of the canvas (512 px for 142 mm) in the crop.
+        empty: share of samples without any catheter.
+        cluttered: share of samples with clutter.
+        sigma: standard deviation of a centre's Gaussian in cells of ``STRIDE`` px.
+    """
+
+    crop: int = 256
+    zoom: tuple[float, float] = (0.5, 1.2)
+    empty: float = 0.08
+    cluttered: float = 0.65
+    sigma: float = 0.75
+
+
+@dataclass(slots=True)
+class Batch:
+    """``image`` ``(B, 1, S, S)`` 0..1; ``centre`` ``(B, 1, S/2, S/2)`` 0..1; ``offset`` and ``size`` ``(B, 2, ...)`` in
+    cells with ``weight`` ``(B, 1, ...)`` where they count; ``mask`` ``(B, 1, S/2, S/2)`` 0..1; ``positions``: for each
+    sample the ``(N, 2)`` electrode centres in px."""
+
+    image: Tensor
+    centre: Tensor
+    offset: Tensor
+    size: Tensor
+    weight: Tensor
+    mask: Tensor
+    positions: list[NDArray[np.float32]]
+
+
+def _affine(rng: np.random.Generator, zoom: float, target: NDArray[np.float64], crop: int) -> NDArray[np.float64]:
+    """2 x 3 matrix, canvas px -> crop px, that puts ``target`` somewhere into the crop."""
+    angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.6 else rng.normal(0, 0.2)
+    c, s = zoom * np.cos(angle), zoom * np.sin(angle)
+    linear = np.array([[c, -s], [s, c]]) @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
+    place = crop / 2 + rng.uniform(-0.42, 0.42, 2) * crop
+    return np.column_stack([linear, place - linear @ target])
+
+
+def _sample(images: Tensor, affines: NDArray[np.float64], crop: int, padding: str = "zeros") -> Tensor:
+    """Warp ``(B, 1, h, w)`` by canvas -> crop affines ``(B, 2, 3)``; bilinear, at px centres."""
+    side = images.shape[-1]
+    full = np.concatenate([affines, np.broadcast_to([[[0.0, 0.0, 1.0]]], (len(affines), 1, 3))], axis=1)
+    back = np.linalg.inv(full)[:, :2]  # crop px -> canvas px
+    normal = np.array([[crop / 2, 0, crop / 2 - 0.5], [0, crop / 2, crop / 2 - 0.5], [0, 0, 1]])
+    theta = np.diag([2 / side, 2 / side]) @ (back @ normal) + np.array([[0, 0, 1 / side - 1]] * 2)
+    grid = F.affine_grid(torch.from_numpy(theta).float().to(images.device), [len(images), 1, crop, crop], align_corners=False)
+    return F.grid_sample(images, grid, "bilinear", padding, align_corners=False)
+
+
+def _centres(rng: np.random.Generator, electrodes: NDArray[np.float32]) -> NDArray[np.float64]:
+    if len(electrodes) and rng.random() < 0.9:
+        return electrodes[rng.integers(len(electrodes)), :2].astype(float)
+    return rng.uniform(0.25, 0.75, 2) * CANVAS_PX
+
+
+def _moved(electrodes: NDArray[np.float32], affine: NDArray[np.float64], crop: int) -> NDArray[np.float32]:
+    """Electrodes ``(N, 5)`` of the canvas -> x, y, box width, box height ``(M, 4)`` in the crop, those inside it."""
+    uv = electrodes[:, :2] @ affine[:, :2].T + affine[:, 2]
+    zoom = np.sqrt(abs(np.linalg.det(affine[:, :2])))
+    axis = np.column_stack([np.cos(electrodes[:, 4]), np.sin(electrodes[:, 4])]) @ affine[:, :2].T / zoom
+    along, across = electrodes[:, 2:3] * zoom, electrodes[:, 3:4] * zoom
+    box = np.abs(axis) * along + np.abs(axis[:, ::-1]) * across
+    inside = ((uv > 1) & (uv < crop - 2)).all(axis=1)
+    return np.column_stack([uv, box])[inside].astype(np.float32)
+
+
+def _targets(batch: Batch, boxes: list[NDArray[np.float32]], sigma: float) -> None:
+    """Draw each electrode's Gaussian; offset and size are learnt at its cell and the four beside it."""
+    centre, offset, size, weight = (t.numpy() for t in (batch.centre, batch.offset, batch.size, batch.weight))
+    side = centre.shape[-1]
+    for b, rows in enumerate(boxes):
+        for x, y, w, h in rows:
+            cx, cy = (x + 0.5) / STRIDE - 0.5, (y + 0.5) / STRIDE - 0.5
+            ix, iy = int(round(cx)), int(round(cy))
+            x0, x1, y0, y1 = max(0, ix - 3), min(side, ix + 4), max(0, iy - 3), min(side, iy + 4)
+            gx, gy = np.arange(x0, x1), np.arange(y0, y1)[:, None]
+            # peak at the nearest cell so that every electrode has a positive
+            bump = np.exp(-((gx - ix) ** 2 + (gy - iy) ** 2) / (2 * sigma**2))
+            window = centre[b, 0, y0:y1, x0:x1]
+            nearer = (bump > window) & (bump > 0.3)
+            np.maximum(window, bump, out=window)
+            offset[b, 0, y0:y1, x0:x1][nearer] = np.broadcast_to(cx - gx, bump.shape)[nearer]
+            offset[b, 1, y0:y1, x0:x1][nearer] = np.broadcast_to(cy - gy, bump.shape)[nearer]
+            size[b, :, y0:y1, x0:x1][:, nearer] = np.array([[w], [h]]) / STRIDE
+            weight[b, 0, y0:y1, x0:x1][nearer] = bump[nearer]
+
+
+def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device: torch.device) -> Batch:
+    """One batch, a function of ``seed`` alone."""
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    crop, side = rule.crop, rule.crop // STRIDE
+    scenes = rng.integers(len(bank.attenuation), size=count)
+    filled = rng.random(count) >= rule.empty
+    zooms = np.exp(rng.uniform(*np.log(rule.zoom), size=count))
+    rows = [bank.electrodes[bank.first[s] : bank.first[s + 1]] if f else bank.electrodes[:0] for s, f in zip(scenes, filled)]
+    affines = np.stack([_affine(rng, z, _centres(rng, e), crop) for z, e in zip(zooms, rows)])
+    others = np.stack([_affine(rng, z * rng.uniform(0.8, 1.2), rng.uniform(100, 412, 2), crop) for z in zooms])
+    spread = rng.uniform(0.75, 1.6, count) * crop / bank.backgrounds.shape[-1]
+    behind = np.stack([_affine(rng, z, rng.uniform(150, 298, 2), crop) for z in spread])
+
+    def take(array: NDArray[np.generic], index: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array[np.asarray(index)])).to(device).float().unsqueeze(1)
+
+    present = torch.from_numpy(filled).to(device).view(-1, 1, 1, 1)
+    attenuation = _sample(take(bank.attenuation, scenes), affines, crop) * present
+    mask = _sample(take(bank.mask, scenes), affines, crop) * present / 255
+    clutter = _sample(take(bank.clutter, rng.integers(len(bank.clutter), size=count)), others, crop)
+    clutter = clutter * torch.from_numpy(rng.random(count) < rule.cluttered).to(device).view(-1, 1, 1, 1)
+    chosen = rng.integers(len(bank.backgrounds), size=count)
+    background = _sample(take(bank.backgrounds, chosen), behind, crop, "reflection") / 255
+    image, field = formation.form(background, attenuation + clutter, generator)
+    boxes = [_visible(_moved(e, a, crop), f) for e, a, f in zip(rows, affines, field[:, 0].cpu().numpy())]
+    mask = F.avg_pool2d(mask * (field > 0.3), STRIDE)
+    plane = lambda channels: torch.zeros(count, channels, side, side)  # noqa: E731
+    batch = Batch(image, plane(1), plane(2), plane(2), plane(1), mask, [b[:, :2] for b in boxes])
+    _targets(batch, boxes, rule.sigma)
+    for name in ("centre", "offset", "size", "weight"):
+        setattr(batch, name, getattr(batch, name).to(device))
+    return batch
+
+
+def _visible(boxes: NDArray[np.float32], field: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Only the electrodes that no shutter hides."""
+    x, y = np.round(boxes[:, :2]).astype(int).T
+    return boxes[field[y, x] > 0.3]
