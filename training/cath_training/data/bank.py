@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-import cath_training.synthetic
-from cath_training.synthetic import background, geometry, instruments
+from cath_training.synthetic import background, carm, curves, designs, geometry, instruments, render
 from cath_training.synthetic.carm import CArm
 
 CANVAS_PX = 512
 SCALE_PX_PER_MM = 3.6  # at the isocentre: the canvas spans 142 mm of the patient
+CARM = CArm(CANVAS_PX, 1050.0 / 750.0 / SCALE_PX_PER_MM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,13 @@ def _write_scenes(folder: Path, count: int, seed: int) -> None:
     maps = np.lib.format.open_memmap(folder / "attenuation.npy", "w+", np.float16, shape)
     masks = np.lib.format.open_memmap(folder / "mask.npy", "w+", np.uint8, shape)
     electrodes, first = [], [0]
-    carm = CArm(CANVAS_PX, 1050.0 / 750.0 / SCALE_PX_PER_MM)
     for i in track(range(count), "catheter scenes"):
         rng = np.random.default_rng([seed, 1, i])
         scene = draw_scene(rng)
         labelled = [part for part in scene if part.rings]
-        maps[i] = geometry.attenuation(scene, carm, rng)
-        masks[i] = geometry.mask(labelled, carm)
-        seen = [geometry.see(part, carm) for part in labelled]
+        maps[i] = geometry.attenuation(scene, CARM, rng)
+        masks[i] = geometry.mask(labelled, CARM)
+        seen = [geometry.see(part, CARM) for part in labelled]
         electrodes += [s.electrodes[s.inside] for s in seen]
         first.append(first[-1] + sum(int(s.inside.sum()) for s in seen))
     np.save(folder / "electrodes.npy", np.concatenate(electrodes))
@@ -81,18 +80,16 @@ def _write_scenes(folder: Path, count: int, seed: int) -> None:
 def _write_clutter(folder: Path, count: int, seed: int) -> None:
     shape = (count, CANVAS_PX, CANVAS_PX)
     maps = np.lib.format.open_memmap(folder / "clutter.npy", "w+", np.float16, shape)
-    carm = CArm(CANVAS_PX, 1050.0 / 750.0 / SCALE_PX_PER_MM)
     for i in track(range(count), "clutter"):
         rng = np.random.default_rng([seed, 2, i])
         parts = [instruments.clutter(rng) for _ in range(rng.integers(1, 4))]
-        maps[i] = geometry.attenuation(parts, carm, rng)
+        maps[i] = geometry.attenuation(parts, CARM, rng)
 
 
 def _fingerprint(size: BankSize, seed: int, angiograms: list[Path]) -> str:
     digest = hashlib.sha256(repr((size, seed, [path.name for path in angiograms])).encode())
-    for path in sorted(Path(cath_training.synthetic.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    for module in (curves, designs, instruments, carm, render, geometry, background):
+        digest.update(Path(module.__file__).read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -130,7 +130,8 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     clutter = clutter * torch.from_numpy(rng.random(count) < rule.cluttered).to(device).view(-1, 1, 1, 1)
     chosen = rng.integers(len(bank.backgrounds), size=count)
     background = _sample(take(bank.backgrounds, chosen), behind, crop, "reflection") / 255
-    image, field = formation.form(background, attenuation + clutter, generator)
+    exposure = formation.draw_exposure(generator, count, device)
+    image, field = formation.expose(background, attenuation + clutter, exposure, generator)
     boxes = [_visible(_moved(e, a, crop), f) for e, a, f in zip(rows, affines, field[:, 0].cpu().numpy())]
     mask = F.avg_pool2d(mask * (field > 0.3), STRIDE)
     plane = lambda channels: torch.zeros(count, channels, side, side)  # noqa: E731
