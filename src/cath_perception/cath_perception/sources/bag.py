@@ -1,0 +1,143 @@
+"""A bag as a source: its raw images, with the metadata and truth recorded beside them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cath_perception.bags import METADATA_TOPIC, NANOSECONDS, TRUTH_TOPIC, BagReader
+from cath_perception.errors import ImageError, SourceError
+from cath_perception.image import gray_from_buffer
+from cath_perception.sources.base import DEFAULT_RATE_HZ, FrameSource, Pixels, SourceFrame, SourceInfo
+from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode
+
+
+class BagSource(FrameSource):
+    """Images of one ``sensor_msgs/Image`` topic; times are those of their headers from the first.
+
+    Encoding, row padding and byte order are honoured; 32-bit float images are not accepted, since a recording
+    holds integers. Truth is that of ``/truth/catheters`` with the same stamp.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        self._reader = BagReader(path)
+        self._path = path
+        found = topic or self._reader.image_topic()
+        if found is None or not self._reader.counts.get(found):
+            held = ", ".join(f"{name} ({kind})" for name, kind in sorted(self._reader.topics.items()))
+            self._reader.close()
+            raise SourceError(f"{path}: no raw images (sensor_msgs/Image) in this bag; it holds {held}")
+        self._topic = found
+        try:
+            self.info = self._describe()
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _describe(self) -> SourceInfo:
+        images = (self._reader.decode(item) for item in self._reader.messages({self._topic}))
+        first = next(images)
+        pixels = self._pixels(first)
+        second = next(images, None)
+        stated = self._stated()
+        count = self._reader.counts[self._topic]
+        if stated is not None and (stated.width, stated.height) == (pixels.shape[1], pixels.shape[0]):
+            values = {item.name: getattr(stated, item.name) for item in fields(SourceInfo)}
+            return SourceInfo(**{**values, "frames": count})
+        period = _stamp(second) - _stamp(first) if second is not None else 0
+        return SourceInfo(
+            name=self._path.stem,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            bits=8 * pixels.itemsize,
+            frames=count,
+            rate_hz=NANOSECONDS / period if period > 0 else DEFAULT_RATE_HZ,
+            metadata={"kind": "bag", "frame_times_from": "header stamps", "image_topic": self._topic},
+        )
+
+    def _stated(self) -> SourceInfo | None:
+        """What the recording says of itself; None where it says nothing usable."""
+        if self._reader.topics.get(METADATA_TOPIC) != "std_msgs/msg/String":
+            return None
+        for message in self._reader.messages({METADATA_TOPIC}):
+            try:
+                stated = json.loads(self._reader.decode(message).data)
+                known = {item.name for item in fields(SourceInfo)}
+                return SourceInfo(**{key: value for key, value in stated.items() if key in known})
+            except (ValueError, TypeError, AttributeError):
+                return None
+        return None
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        start: int | None = None
+        index = 0
+        truths: dict[int, tuple[Catheter, ...]] = {}
+        has_truth = self._reader.topics.get(TRUTH_TOPIC) == "cath_msgs/msg/CatheterArray"
+        topics = {self._topic, TRUTH_TOPIC} if has_truth else {self._topic}
+        for item in self._reader.messages(topics):
+            message = self._reader.decode(item)
+            stamp = _stamp(message)
+            if item.topic == TRUTH_TOPIC:
+                truths = {stamp: tuple(_catheter(entry) for entry in message.catheters)}
+                continue
+            start = stamp if start is None else start
+            seconds = (stamp - start) / NANOSECONDS
+            yield SourceFrame(self._pixels(message), seconds, index, self.info.name, truths.get(stamp))
+            index += 1
+
+    def _pixels(self, message: Any) -> Pixels:
+        try:
+            pixels = gray_from_buffer(
+                message.data,
+                message.width,
+                message.height,
+                message.encoding,
+                message.step,
+                message.is_bigendian,
+            )
+        except ImageError as error:
+            raise SourceError(f"{self._path}: an image on {self._topic} cannot be used: {error}") from error
+        if pixels.dtype not in (np.uint8, np.uint16):
+            raise SourceError(
+                f"{self._path}: {message.encoding} images on {self._topic}; expected 8 or 16 bit integers"
+            )
+        return pixels
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def _stamp(message: Any) -> int:
+    stamp = message.header.stamp
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+
+
+def _catheter(message: Any) -> Catheter:
+    line = message.centerline
+    points = np.stack([np.asarray(line.x, np.float32), np.asarray(line.y, np.float32)], axis=1)
+    return Catheter(
+        id=message.id,
+        electrodes=tuple(_electrode(item) for item in message.electrodes),
+        centerline=Centerline(points, line.width) if len(points) else None,
+        score=message.score,
+        type=message.type or None,
+        type_confidence=message.type_confidence,
+        status=CatheterStatus(message.status),
+    )
+
+
+def _electrode(message: Any) -> Electrode:
+    return Electrode(
+        x=message.x,
+        y=message.y,
+        width=message.width,
+        height=message.height,
+        score=message.score,
+        sigma=message.sigma,
+        catheter=message.catheter_id,
+        index=message.index,
+        visible=message.visible,
+    )
