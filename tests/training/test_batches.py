@@ -1,0 +1,64 @@
+"""Training batches: labels lie on what the picture shows, and a seed decides everything."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cath_perception.network.deployed import decode_maps
+from cath_training.data import bank, batches
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def small_bank(tmp_path_factory: pytest.TempPathFactory) -> bank.Bank:
+    return bank.make(tmp_path_factory.mktemp("bank"), bank.BankSize(4, 2, 2), seed=3, angiograms=[])
+
+
+def test_targets_decode_to_the_electrodes_they_were_drawn_from(small_bank: bank.Bank) -> None:
+    batch = batches.draw(small_bank, batches.BatchRule(crop=128, zoom=(0.9, 1.2)), 6, (5, 1), CPU)
+    logits = torch.logit(batch.centre.clamp(1e-6, 1 - 1e-6))
+    maps = {"centre": logits, "offset": batch.offset, "size": batch.size}
+    answers = decode_maps(maps, batches.STRIDE).numpy()
+    checked = 0
+    for rows, truth in zip(answers, batch.positions):
+        points = rows[rows[:, 4] > 0.99, :2]
+        for x, y in truth:
+            spacing = np.sort(np.hypot(*(truth - [x, y]).T))
+            if len(spacing) > 1 and spacing[1] < 6:
+                continue  # neighbours in touching cells share a peak
+            assert np.hypot(*(points - [x, y]).T).min() < 0.05
+            checked += 1
+    assert checked > 5
+
+
+def test_same_seed_same_batch(small_bank: bank.Bank) -> None:
+    rule = batches.BatchRule(crop=96)
+    first, second = (batches.draw(small_bank, rule, 3, (1, 2), CPU) for _ in range(2))
+    assert torch.equal(first.image, second.image)
+    assert torch.equal(first.centre, second.centre)
+    other = batches.draw(small_bank, rule, 3, (1, 3), CPU)
+    assert not torch.equal(first.image, other.image)
+
+
+def test_image_and_mask_agree_about_where_shafts_are(small_bank: bank.Bank) -> None:
+    rule = batches.BatchRule(crop=128, empty=0.0, cluttered=0.0, zoom=(0.9, 1.1))
+    batch = batches.draw(small_bank, rule, 8, (6, 1), CPU)
+    image = torch.nn.functional.avg_pool2d(batch.image, 2)
+    dark = []
+    for picture, mask in zip(image, batch.mask):
+        ring = torch.nn.functional.max_pool2d(mask[None], 9, 1, 4)[0] - mask
+        if mask.sum() > 50:
+            dark.append(float(picture[mask > 0.9].mean() - picture[ring > 0.9].mean()))
+    assert len(dark) >= 4
+    assert np.mean(np.array(dark) < 0) > 0.7  # a few are shown with white catheters
+
+
+def test_bank_is_loaded_not_made_again(tmp_path: Path) -> None:
+    size = bank.BankSize(1, 1, 1)
+    bank.make(tmp_path, size, 1, [])
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")}
+    bank.make(tmp_path, size, 1, [])
+    assert files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")}

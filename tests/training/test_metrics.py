@@ -1,0 +1,19 @@
+import numpy as np
+
+from cath_training.metrics import match
+
+
+def test_each_truth_is_matched_once() -> None:
+    pairs, distance = match(np.array([[0.0, 0.0], [0.5, 0.0]]), np.array([[0.0, 0.0]]), 2.0)
+    assert pairs.tolist() == [[0, 0]]
+    assert distance.tolist() == [0.0]
+
+
+def test_pairs_beyond_the_limit_do_not_count() -> None:
+    pairs, _ = match(np.array([[0.0, 0.0], [10.0, 0.0]]), np.array([[1.0, 0.0], [13.0, 0.0]]), 2.0)
+    assert pairs.tolist() == [[0, 0]]
+
+
+def test_nothing_found_or_nothing_there() -> None:
+    assert len(match(np.empty((0, 2)), np.ones((3, 2)), 2.0)[0]) == 0
+    assert len(match(np.ones((3, 2)), np.empty((0, 2)), 2.0)[0]) == 0

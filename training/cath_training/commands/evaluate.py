@@ -1,0 +1,41 @@
+"""``./cath eval``: figures of a model on synthetic test frames and on real angiograms without electrodes."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from cath_perception.perceptor import Perceptor
+from cath_training.evaluate import false_electrodes, on_synthetic
+from cath_training.synthetic.still import TEST_SEED
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``./cath eval``."""
+    parser.add_argument("--model", default="light", help="name of a shipped model or a bundle's folder")
+    parser.add_argument("--backend", default="auto", help="auto, openvino, torch or tensorrt")
+    parser.add_argument("--frames", type=int, default=500, help="synthetic test frames")
+    parser.add_argument("--first-seed", type=int, default=TEST_SEED)
+    parser.add_argument("--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="folder of real angiograms")
+    parser.add_argument("--angiograms-from", type=int, default=700, help="index of the first one training never saw")
+    parser.add_argument("--threshold", type=float, help="electrode score 0..1 (default: the model's)")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a table of figures, and write them as JSON if asked."""
+    unseen = sorted(args.angiograms.glob("*.jpg"))[args.angiograms_from :]
+    with Perceptor.open(args.model, args.backend, electrode_threshold=args.threshold) as perceptor:
+        figures = {"synthetic": on_synthetic(perceptor, args.first_seed, args.frames, unseen)}
+        if unseen:
+            figures["angiograms"] = false_electrodes(perceptor, unseen)
+    table = Table("figure", "value", title=f"{args.model}, {args.frames} synthetic frames")
+    for group, values in figures.items():
+        for name, value in values.items():
+            table.add_row(f"{group} {name}", f"{value:.4g}")
+    Console().print(table)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
