@@ -104,8 +104,7 @@ class BagWriter:
     """
 
     def __init__(self, path: str | Path, force: bool = False) -> None:
-        # Not resolved through links: the folder is made where the user said.
-        self.path = Path(os.path.abspath(Path(path).expanduser()))
+        self.path = Path(path).expanduser().absolute()
         self._force = force
         self._connections: dict[str, Connection] = {}
         _check_target(self.path, force)
@@ -250,6 +249,10 @@ class BagReader:
                 return profile
         return None
 
+    def digest(self, topic: str) -> str:
+        """Hash of the message definition the topic was recorded with; empty where the bag does not say."""
+        return next((str(item.digest or "") for item in self._reader.connections if item.topic == topic), "")
+
     def has_header(self, msgtype: str) -> bool:
         """True where messages of this type begin with a ``std_msgs/Header``."""
         definition = self._reader.typestore.fielddefs.get(msgtype)
@@ -266,6 +269,7 @@ class BagReader:
         return IMAGE_TOPIC if IMAGE_TOPIC in images else next(iter(images), None)
 
     def close(self) -> None:
+        """Close the files."""
         self._reader.close()
 
     def __enter__(self) -> Self:

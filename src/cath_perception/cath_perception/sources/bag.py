@@ -47,7 +47,7 @@ class BagSource(FrameSource):
         if stated is not None and (stated.width, stated.height) == (pixels.shape[1], pixels.shape[0]):
             values = {item.name: getattr(stated, item.name) for item in fields(SourceInfo)}
             return SourceInfo(**{**values, "frames": count})
-        period = _stamp(second) - _stamp(first) if second is not None else 0
+        period = stamp_ns(second) - stamp_ns(first) if second is not None else 0
         return SourceInfo(
             name=self._path.stem,
             width=pixels.shape[1],
@@ -79,9 +79,9 @@ class BagSource(FrameSource):
         topics = {self._topic, TRUTH_TOPIC} if has_truth else {self._topic}
         for item in self._reader.messages(topics):
             message = self._reader.decode(item)
-            stamp = _stamp(message)
+            stamp = stamp_ns(message)
             if item.topic == TRUTH_TOPIC:
-                truths = {stamp: tuple(_catheter(entry) for entry in message.catheters)}
+                truths = {stamp: tuple(catheter_from_message(entry) for entry in message.catheters)}
                 continue
             start = stamp if start is None else start
             seconds = (stamp - start) / NANOSECONDS
@@ -107,20 +107,21 @@ class BagSource(FrameSource):
         return pixels
 
     def close(self) -> None:
+        """Close the bag."""
         self._reader.close()
 
 
-def _stamp(message: Any) -> int:
+def stamp_ns(message: Any) -> int:
     stamp = message.header.stamp
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
-def _catheter(message: Any) -> Catheter:
+def catheter_from_message(message: Any) -> Catheter:
     line = message.centerline
     points = np.stack([np.asarray(line.x, np.float32), np.asarray(line.y, np.float32)], axis=1)
     return Catheter(
         id=message.id,
-        electrodes=tuple(_electrode(item) for item in message.electrodes),
+        electrodes=tuple(electrode_from_message(item) for item in message.electrodes),
         centerline=Centerline(points, line.width) if len(points) else None,
         score=message.score,
         type=message.type or None,
@@ -129,7 +130,7 @@ def _catheter(message: Any) -> Catheter:
     )
 
 
-def _electrode(message: Any) -> Electrode:
+def electrode_from_message(message: Any) -> Electrode:
     return Electrode(
         x=message.x,
         y=message.y,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import cv2
@@ -51,10 +52,8 @@ class AdaptedSource(FrameSource):
 
     def __iter__(self) -> Iterator[SourceFrame]:
         options, info = self._options, self.info
-        for count, frame in enumerate(self._source):
+        for count, frame in enumerate(islice(self._source, options.frames)):
             time_s = count / options.rate_hz if options.rate_hz else frame.time_s
-            if options.frames is not None and count >= options.frames:
-                break
             if options.seconds is not None and time_s >= options.seconds and count:
                 break
             frame = replace(frame, time_s=time_s)
@@ -63,6 +62,7 @@ class AdaptedSource(FrameSource):
             yield frame
 
     def close(self) -> None:
+        """Close the source underneath."""
         self._source.close()
 
 

@@ -1,0 +1,266 @@
+"""Publishes a bag on ROS 2 topics at its own pace, with ``/clock``. The messages' bytes go out as recorded."""
+
+import importlib
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability
+from rosgraph_msgs.msg import Clock
+
+from cath_perception.bags import NANOSECONDS, BagMessage, BagReader, typestore
+from cath_perception.errors import SourceError
+from cath_perception.playback import CLOCK_TOPIC, Playback, with_stamp
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SETTLE_S = 0.3
+"""Time a best-effort subscriber needs to know the publisher once the publisher knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How to replay.
+
+    Attributes:
+        rate: speed, 1 is the bag's own.
+        start_s: seconds from the bag's beginning to start at.
+        loop: begin again at the end, with stamps that go on.
+        clock_hz: how often ``/clock`` is published (also right before each image); 0 for none.
+        subscribers: how many subscribers of the images to wait for before the first one; 0 does not wait.
+        wait_s: how long to wait for them; then the replay begins without.
+        image_topic: publish the images under this name instead of the recorded one.
+        stamp_now: give messages the wall clock's time as header stamp instead of the recorded one.
+    """
+
+    rate: float = 1.0
+    start_s: float = 0.0
+    loop: bool = False
+    clock_hz: float = 100.0
+    subscribers: int = 1
+    wait_s: float = 30.0
+    image_topic: str | None = None
+    stamp_now: bool = False
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("rate", 0.01, 100.0),
+            ("clock_hz", 0.0, 1000.0),
+            ("subscribers", 0, 1000),
+            ("wait_s", 0.0, 86400.0),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SourceError(f"{name} is {value:g}; expected {low:g} to {high:g}")
+
+
+@dataclass(slots=True)
+class ReplaySummary:
+    """What was published. ``late_ms`` holds how late the last 10,000 images went out, in ms."""
+
+    images: int = 0
+    messages: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    late_ms: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.images} images and {self.messages - self.images} other messages in {self.seconds:.2f} s"
+        )
+        if self.late_ms:
+            median, tail = np.percentile(list(self.late_ms), [50, 99])
+            text += f"; images late by {median:.1f} ms (median), {tail:.1f} ms (p99)"
+        return text
+
+
+class Replayer:
+    """Publishers for every topic of a bag whose type is installed, and the loop that feeds them."""
+
+    def __init__(self, node: Node, reader: BagReader, options: ReplayOptions) -> None:
+        self._node = node
+        self._options = options
+        self._reader = reader
+        self._playback = Playback(reader, options.start_s, options.loop)
+        self._stop = Event()
+        self._images = reader.image_topic()
+        self._clock = (
+            node.create_publisher(Clock, CLOCK_TOPIC, QoSProfile(depth=1)) if options.clock_hz else None
+        )
+        self._publishers: dict[str, Publisher[Any]] = {}
+        for topic in self._playback.topics():
+            self._add(topic)
+        if not self._publishers:
+            raise SourceError(
+                f"{reader.path}: none of its message types is installed here; nothing to replay"
+            )
+
+    def _add(self, topic: str) -> None:
+        msgtype = self._reader.topics[topic]
+        try:
+            kind = message_class(msgtype)
+            self._check_definition(topic, msgtype)
+        except SourceError as error:
+            say(f"{topic} is left out: {error}")
+            return
+        name = self._options.image_topic if topic == self._images and self._options.image_topic else topic
+        self._publishers[topic] = self._node.create_publisher(kind, name, ros_qos(self._reader.qos(topic)))
+
+    def _check_definition(self, topic: str, msgtype: str) -> None:
+        """Bytes of an older cath_msgs definition would be read as something else; standard types do not change."""
+        recorded = self._reader.digest(topic)
+        known = typestore()
+        if msgtype.startswith("cath_msgs/") and recorded and msgtype in known.fielddefs:
+            if recorded != known.hash_rihs01(msgtype):
+                raise SourceError(f"it was recorded with another definition of {msgtype}")
+
+    def stop(self) -> None:
+        """End the replay before its next message; safe in a signal handler."""
+        self._stop.set()
+
+    def run(self) -> ReplaySummary:
+        """Wait for subscribers, publish everything, and return when it is done or stopped."""
+        summary = ReplaySummary()
+        self._await_subscribers()
+        started = time.monotonic()
+        tick = started
+        begin_ns, rate = self._playback.begin_ns, self._options.rate
+        for message in self._playback:
+            due = started + (message.time_ns - begin_ns) / NANOSECONDS / rate
+            tick = self._sleep_until(due, tick, started)
+            if self._stop.is_set():
+                break
+            self._publish(message, due, summary)
+        summary.seconds = time.monotonic() - started
+        summary.interrupted = self._stop.is_set()
+        self._flush()
+        return summary
+
+    def _sleep_until(self, due: float, tick: float, started: float) -> float:
+        """Publish the clock at its own rate until ``due``; returns when its next tick is."""
+        while not self._stop.is_set():
+            now = time.monotonic()
+            if self._clock is not None and now >= tick:
+                self._publish_clock(
+                    self._playback.begin_ns + round((now - started) * self._options.rate * NANOSECONDS)
+                )
+                tick = max(tick + 1.0 / self._options.clock_hz, now)
+            if now >= due:
+                break
+            self._stop.wait((due if self._clock is None else min(due, tick)) - now)
+        return tick
+
+    def _publish(self, message: BagMessage, due: float, summary: ReplaySummary) -> None:
+        publisher = self._publishers.get(message.topic)
+        if publisher is None:
+            return
+        data = bytes(message.data)
+        if self._options.stamp_now and self._reader.has_header(message.msgtype):
+            data = with_stamp(data, time.time_ns())
+        if message.topic == self._images:
+            # So that no frame comes from what its subscriber still takes for the future.
+            self._publish_clock(message.time_ns)
+            summary.images += 1
+            summary.late_ms.append(1000 * (time.monotonic() - due))
+        publisher.publish(data)
+        summary.messages += 1
+
+    def _publish_clock(self, time_ns: int) -> None:
+        if self._clock is not None:
+            message = Clock()
+            message.clock.sec, message.clock.nanosec = divmod(time_ns, NANOSECONDS)
+            self._clock.publish(message)
+
+    def _await_subscribers(self) -> None:
+        """Until enough subscribers of the images are matched; the clock stands at the start meanwhile."""
+        self._publish_clock(self._playback.begin_ns)
+        publisher = self._publishers.get(self._images or "")
+        wanted = self._options.subscribers
+        if publisher is None or wanted == 0:
+            return
+        started = time.monotonic()
+        told = False
+        while publisher.get_subscription_count() < wanted and not self._stop.is_set():
+            waited = time.monotonic() - started
+            if waited > self._options.wait_s:
+                say(
+                    f"{publisher.get_subscription_count()} of {wanted} subscribers on {publisher.topic_name} after "
+                    f"{waited:.0f} s; replaying all the same"
+                )
+                return
+            if waited > 2.0 and not told:
+                say(f"waiting for {wanted} subscriber(s) on {publisher.topic_name} (--no-wait does not)")
+                told = True
+            self._publish_clock(self._playback.begin_ns)
+            self._stop.wait(0.02)
+        self._stop.wait(_SETTLE_S)
+
+    def _flush(self) -> None:
+        """Let reliable subscribers have the last messages before the publishers go."""
+        for publisher in self._publishers.values():
+            publisher.wait_for_all_acked(Duration(seconds=1.0 if not self._stop.is_set() else 0.1))
+        self._stop.wait(0.1)
+
+
+def message_class(msgtype: str) -> Any:
+    """The installed Python class of e.g. ``sensor_msgs/msg/Image``. Raises ``SourceError``."""
+    package, _, name = msgtype.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError):
+        raise SourceError(f"message type {msgtype} is not installed here") from None
+
+
+def ros_qos(qos: Qos | None) -> QoSProfile:
+    """A recorded QoS for a publisher; where it is not stated: reliable, volatile, the last 10."""
+    profile = QoSProfile(depth=max(1, qos.depth) if qos else 10)
+    if qos is not None:
+        if qos.history == QosHistory.KEEP_ALL:
+            profile.history = HistoryPolicy.KEEP_ALL
+        if qos.reliability == QosReliability.BEST_EFFORT:
+            profile.reliability = ReliabilityPolicy.BEST_EFFORT
+        if qos.durability == QosDurability.TRANSIENT_LOCAL:
+            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return profile
+
+
+def say(text: str) -> None:
+    """A line for the user, on stderr."""
+    print(f"cath: {text}", file=sys.stderr, flush=True)
+
+
+def replay(path: str, options: ReplayOptions, ros_args: Sequence[str] | None = None) -> ReplaySummary:
+    """Replay a bag in this process until its end, SIGINT or SIGTERM.
+
+    Args:
+        path: bag folder or .mcap file.
+        options: how.
+        ros_args: command line of ROS 2 (``--ros-args ...``), e.g. for remapping.
+
+    Raises:
+        SourceError: the bag cannot be read, or nothing in it can be published.
+    """
+    with BagReader(path) as reader:
+        rclpy.init(args=list(ros_args or []), signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            node = Node("replay", start_parameter_services=False, enable_rosout=False)
+            replayer = Replayer(node, reader, options)
+            kept = {number: signal.signal(number, lambda *_: replayer.stop()) for number in _SIGNALS}
+            try:
+                return replayer.run()
+            finally:
+                for number, handler in kept.items():
+                    signal.signal(number, handler)
+        finally:
+            rclpy.shutdown()
