@@ -40,10 +40,11 @@ def _stamp_format(data: bytes) -> str:
 class Playback:
     """A bag's messages in the order they are to be published, in the bag's own time.
 
-    With ``loop`` one lap follows the other without end: recording times and header stamps of lap n are those of
-    the bag plus n times the lap's length (the part played and one frame period), so that a subscriber sees one
-    long recording and no time that goes back. Topics kept for late subscribers come once, in the first lap, and
-    also when they were recorded before ``start_s``. A recorded ``/clock`` is left out: the replay makes its own.
+    With ``loop`` one lap follows the other without end: recording times and header stamps of lap n are those
+    of the bag plus n times the lap's length (the part played and one frame period), so that a subscriber sees
+    one long recording and no time that goes back. Topics kept for late subscribers come once, in the first
+    lap, and also when they were recorded before ``start_s``. A recorded ``/clock`` is left out: the replay
+    makes its own.
 
     Attributes:
         reader: the open bag.

@@ -1,4 +1,4 @@
-"""Publishes a bag on ROS 2 topics at its own pace, with ``/clock``. The messages' bytes go out as recorded."""
+"""Publishes a bag on ROS 2 topics at its own pace, with ``/clock``; the bytes go out as recorded."""
 
 import importlib
 import signal
@@ -98,6 +98,7 @@ class Replayer:
         self._clock = (
             node.create_publisher(Clock, CLOCK_TOPIC, QoSProfile(depth=1)) if options.clock_hz else None
         )
+        self._clock_ns = 0
         self._publishers: dict[str, Publisher[Any]] = {}
         for topic in self._playback.topics():
             self._add(topic)
@@ -118,12 +119,12 @@ class Replayer:
         self._publishers[topic] = self._node.create_publisher(kind, name, ros_qos(self._reader.qos(topic)))
 
     def _check_definition(self, topic: str, msgtype: str) -> None:
-        """Bytes of an older cath_msgs definition would be read as something else; standard types do not change."""
+        """Bytes of another cath_msgs definition would be misread; standard definitions do not change."""
         recorded = self._reader.digest(topic)
-        known = typestore()
-        if msgtype.startswith("cath_msgs/") and recorded and msgtype in known.fielddefs:
-            if recorded != known.hash_rihs01(msgtype):
-                raise SourceError(f"it was recorded with another definition of {msgtype}")
+        if not (msgtype.startswith("cath_msgs/") and recorded and msgtype in typestore().fielddefs):
+            return
+        if recorded != typestore().hash_rihs01(msgtype):
+            raise SourceError(f"it was recorded with another definition of {msgtype}; record it again")
 
     def stop(self) -> None:
         """End the replay before its next message; safe in a signal handler."""
@@ -152,9 +153,8 @@ class Replayer:
         while not self._stop.is_set():
             now = time.monotonic()
             if self._clock is not None and now >= tick:
-                self._publish_clock(
-                    self._playback.begin_ns + round((now - started) * self._options.rate * NANOSECONDS)
-                )
+                played_s = (now - started) * self._options.rate
+                self._publish_clock(self._playback.begin_ns + round(played_s * NANOSECONDS))
                 tick = max(tick + 1.0 / self._options.clock_hz, now)
             if now >= due:
                 break
@@ -177,10 +177,13 @@ class Replayer:
         summary.messages += 1
 
     def _publish_clock(self, time_ns: int) -> None:
-        if self._clock is not None:
-            message = Clock()
-            message.clock.sec, message.clock.nanosec = divmod(time_ns, NANOSECONDS)
-            self._clock.publish(message)
+        if self._clock is None:
+            return
+        # Never back: a message that goes out late must not undo a tick.
+        self._clock_ns = max(self._clock_ns, time_ns)
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(self._clock_ns, NANOSECONDS)
+        self._clock.publish(message)
 
     def _await_subscribers(self) -> None:
         """Until enough subscribers of the images are matched; the clock stands at the start meanwhile."""
@@ -194,9 +197,9 @@ class Replayer:
         while publisher.get_subscription_count() < wanted and not self._stop.is_set():
             waited = time.monotonic() - started
             if waited > self._options.wait_s:
+                here = publisher.get_subscription_count()
                 say(
-                    f"{publisher.get_subscription_count()} of {wanted} subscribers on {publisher.topic_name} after "
-                    f"{waited:.0f} s; replaying all the same"
+                    f"{here} of {wanted} subscribers on {publisher.topic_name} after {waited:.0f} s; going on"
                 )
                 return
             if waited > 2.0 and not told:

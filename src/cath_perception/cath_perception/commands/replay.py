@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stamp-now",
         action="store_true",
-        help="stamp messages with the present time, for nodes without use_sim_time; no /clock unless asked for",
+        help="stamp messages with the present time, for nodes without use_sim_time; then no /clock",
     )
 
 

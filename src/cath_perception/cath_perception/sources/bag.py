@@ -112,11 +112,13 @@ class BagSource(FrameSource):
 
 
 def stamp_ns(message: Any) -> int:
+    """Header stamp of a decoded message in ns."""
     stamp = message.header.stamp
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
 def catheter_from_message(message: Any) -> Catheter:
+    """A decoded ``cath_msgs/Catheter`` as the core's type."""
     line = message.centerline
     points = np.stack([np.asarray(line.x, np.float32), np.asarray(line.y, np.float32)], axis=1)
     return Catheter(
@@ -131,6 +133,7 @@ def catheter_from_message(message: Any) -> Catheter:
 
 
 def electrode_from_message(message: Any) -> Electrode:
+    """A decoded ``cath_msgs/Electrode`` as the core's type."""
     return Electrode(
         x=message.x,
         y=message.y,
