@@ -15,7 +15,7 @@ from cath_perception.bundle import ModelBundle
 from cath_perception.network import build
 from cath_perception.perceptor import Perceptor
 from cath_training.config import TrainConfig
-from cath_training.metrics import match
+from cath_perception.scoring import match
 from cath_training.synthetic.still import VALIDATION_SEED, draw_still
 
 LOWEST = 0.1

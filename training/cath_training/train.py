@@ -20,7 +20,7 @@ from cath_perception.network.deployed import IntensityRule, decode_maps
 from cath_training import losses
 from cath_training.config import ConfigError, TrainConfig
 from cath_training.data import bank, batches
-from cath_training.metrics import match
+from cath_perception.scoring import match
 
 VALIDATION_SEED = 7_000_000
 LOG_EVERY = 20

@@ -19,7 +19,8 @@ class BagSource(FrameSource):
     """Images of one ``sensor_msgs/Image`` topic; times are those of their headers from the first.
 
     Encoding, row padding and byte order are honoured; 32-bit float images are not accepted, since a recording
-    holds integers. Truth is that of ``/truth/catheters`` with the same stamp.
+    holds integers. Truth is that of ``/truth/catheters`` with the same stamp. ``start_ns`` is the first image's stamp,
+    ``image_topic`` the name of its topic.
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
@@ -30,7 +31,7 @@ class BagSource(FrameSource):
             held = ", ".join(f"{name} ({kind})" for name, kind in sorted(self._reader.topics.items()))
             self._reader.close()
             raise SourceError(f"{path}: no raw images (sensor_msgs/Image) in this bag; it holds {held}")
-        self._topic = found
+        self._topic = self.image_topic = found
         try:
             self.info = self._describe()
         except BaseException:
@@ -40,6 +41,7 @@ class BagSource(FrameSource):
     def _describe(self) -> SourceInfo:
         images = (self._reader.decode(item) for item in self._reader.messages({self._topic}))
         first = next(images)
+        self.start_ns = stamp_ns(first)
         pixels = self._pixels(first)
         second = next(images, None)
         stated = self._stated()
