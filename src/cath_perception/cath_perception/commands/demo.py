@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console()
     began = time.monotonic()
-    out = args.out / _name(args.source)
+    out = results_folder(args.out, args.source)
     bag = prepared(args.source, out, args.fresh, console)
     with BagSource(bag) as source:
         topic, info = source.image_topic, source.info
@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _name(source: str) -> str:
-    """A folder name for a source: readable, and another one for another source."""
+def results_folder(out: Path, source: str) -> Path:
+    """Where the results of a source go: a readable name, and another one for another source."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(source).stem if Path(source).exists() else source.split(":")[0])
     key = str(Path(source).resolve()) if Path(source).exists() else source
-    return f"{stem.strip('-')[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
+    return out / f"{stem.strip('-')[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
 
 
 def prepared(source: str, out: Path, fresh: bool, console: Console) -> Path:
