@@ -79,6 +79,8 @@ def read_gray(path: Path) -> Pixels:
         raise SourceError(
             f"{path}: the image cannot be decoded; the file is empty, damaged or of another kind"
         )
+    if path.suffix.lower() in (".tif", ".tiff") and (pages := cv2.imcount(str(path))) > 1:
+        raise SourceError(f"{path}: {pages} pages in one file; expected one image a file, so split it")
     if image.dtype not in (np.uint8, np.uint16):
         raise SourceError(f"{path}: {image.dtype} pixels; expected 8 or 16 bit integers")
     if max(image.shape) > MAX_SIDE:
