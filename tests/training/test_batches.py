@@ -23,7 +23,7 @@ def test_targets_decode_to_the_electrodes_they_were_drawn_from(small_bank: bank.
     maps = {"centre": logits, "offset": batch.offset, "size": batch.size}
     answers = decode_maps(maps, batches.STRIDE).numpy()
     checked = 0
-    for rows, truth in zip(answers, batch.positions):
+    for rows, truth in zip(answers, batch.positions, strict=False):
         points = rows[rows[:, 4] > 0.99, :2]
         for x, y in truth:
             spacing = np.sort(np.hypot(*(truth - [x, y]).T))
@@ -48,7 +48,7 @@ def test_image_and_mask_agree_about_where_shafts_are(small_bank: bank.Bank) -> N
     batch = batches.draw(small_bank, rule, 8, (6, 1), CPU)
     image = torch.nn.functional.avg_pool2d(batch.image, 2)
     dark = []
-    for picture, mask in zip(image, batch.mask):
+    for picture, mask in zip(image, batch.mask, strict=False):
         ring = torch.nn.functional.max_pool2d(mask[None], 9, 1, 4)[0] - mask
         if mask.sum() > 50:
             dark.append(float(picture[mask > 0.9].mean() - picture[ring > 0.9].mean()))

@@ -12,6 +12,7 @@ from cath_perception.perceptor import Perceptor
 from cath_perception.scoring import Tally
 from cath_training.synthetic.still import draw_still
 
+
 def on_synthetic(
     perceptor: Perceptor, first_seed: int, count: int, angiograms: list[Path], size: int = 512
 ) -> dict[str, float]:
@@ -34,4 +35,8 @@ def false_electrodes(perceptor: Perceptor, paths: Iterable[Path]) -> dict[str, A
         if image is None:
             raise ValueError(f"{path}: expected an image, OpenCV cannot read it")
         counts.append(len(perceptor(image).electrodes))
-    return {"frames": len(counts), "electrodes_a_frame": float(np.mean(counts)), "clean": float(np.mean(np.equal(counts, 0)))}
+    return {
+        "frames": len(counts),
+        "electrodes_a_frame": float(np.mean(counts)),
+        "clean": float(np.mean(np.equal(counts, 0))),
+    }

@@ -1,5 +1,6 @@
 """From a training run to a model bundle: thresholds and sigma are chosen on validation frames, never on test frames."""
 
+import itertools
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -14,8 +15,8 @@ from safetensors.torch import load_file
 from cath_perception.bundle import ModelBundle
 from cath_perception.network import build
 from cath_perception.perceptor import Perceptor
-from cath_training.config import TrainConfig
 from cath_perception.scoring import match
+from cath_training.config import TrainConfig
 from cath_training.synthetic.still import VALIDATION_SEED, draw_still
 
 LOWEST = 0.1
@@ -48,7 +49,9 @@ def choose_threshold(rows: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
     return round(chosen, 2)
 
 
-def fit_sigma(rows: list[tuple[NDArray[np.float64], NDArray[np.float64]]], limit: float) -> tuple[float, float]:
+def fit_sigma(
+    rows: list[tuple[NDArray[np.float64], NDArray[np.float64]]], limit: float
+) -> tuple[float, float]:
     """(floor, slope) of ``sigma = floor + slope (1 - score)`` from the median radial error of true positives.
 
     The median of a Rayleigh distribution is 1.177 sigma.
@@ -60,7 +63,7 @@ def fit_sigma(rows: list[tuple[NDArray[np.float64], NDArray[np.float64]]], limit
         errors += (distance / 1.177).tolist()
     doubt, error = np.array(doubts), np.array(errors)
     edges = np.quantile(doubt, np.linspace(0, 1, 9))
-    groups = [(doubt >= a) & (doubt <= b) for a, b in zip(edges, edges[1:])]
+    groups = [(doubt >= a) & (doubt <= b) for a, b in itertools.pairwise(edges)]
     x, y = np.array([[doubt[g].mean(), np.median(error[g])] for g in groups if g.sum() > 20]).T
     slope, floor = np.polyfit(x, y, 1)
     return round(max(0.05, float(floor)), 3), round(max(0.0, float(slope)), 3)
@@ -68,17 +71,26 @@ def fit_sigma(rows: list[tuple[NDArray[np.float64], NDArray[np.float64]]], limit
 
 def _commit() -> str:
     try:
-        answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        )
         return answer.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def export(config: TrainConfig, run: Path, out: Path, summary: dict[str, Any], frames: int = 200) -> ModelBundle:
+def export(
+    config: TrainConfig, run: Path, out: Path, summary: dict[str, Any], frames: int = 200
+) -> ModelBundle:
     """Write the run's mean weights as a bundle to ``out``, with thresholds and sigma from ``frames`` validation frames."""
     network = build(config.architecture)
     network.load_state_dict(load_file(run / "mean.safetensors"))
-    training = {"config": config.name, "steps": config.steps, "seed": config.seed, "commit": _commit()} | summary
+    training = {
+        "config": config.name,
+        "steps": config.steps,
+        "seed": config.seed,
+        "commit": _commit(),
+    } | summary
     draft = ModelBundle(
         name=config.name,
         architecture=dict(config.architecture),

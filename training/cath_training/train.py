@@ -6,7 +6,6 @@ optimizer's moments, so a run that was killed goes on as if it had not been.
 
 import json
 import math
-import os
 import time
 from pathlib import Path
 
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 
 from cath_perception.network import build
 from cath_perception.network.deployed import IntensityRule, decode_maps
+from cath_perception.scoring import match
 from cath_training import losses
 from cath_training.config import ConfigError, TrainConfig
 from cath_training.data import bank, batches
-from cath_perception.scoring import match
 
 VALIDATION_SEED = 7_000_000
 LOG_EVERY = 20
@@ -33,10 +32,12 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.device = config, folder, device
         self.console = Console()
-        self.network = build(config.architecture).to(device, memory_format=torch.channels_last)
+        self.network: nn.Module = build(config.architecture).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.rule = IntensityRule(config.intensity_low, config.intensity_high)
-        self.stride = int(self.network.stride)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        self.stride = int(self.network.stride)  # type: ignore[arg-type]
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
         data = config.data
         self.batch_rule = batches.BatchRule(crop=data.crop, zoom=data.zoom, sigma=data.sigma)
         size = bank.BankSize(data.catheters, data.clutter, data.procedural)
@@ -83,7 +84,7 @@ class Trainer:
         for name, tensors in (("state", state), ("mean", self.mean)):
             part = self.folder / f"{name}.part"
             save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, part)
-            os.replace(part, self.folder / f"{name}.safetensors")
+            part.replace(self.folder / f"{name}.safetensors")
 
     def _rate(self) -> float:
         config = self.config
@@ -96,12 +97,16 @@ class Trainer:
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
-        batch = batches.draw(self.bank, self.batch_rule, config.batch, (config.seed, 10, self.step), self.device)
+        batch = batches.draw(
+            self.bank, self.batch_rule, config.batch, (config.seed, 10, self.step), self.device
+        )
         self.network.train()
         maps = self.network(self.rule(batch.image).contiguous(memory_format=torch.channels_last))
         loss, parts = losses.total(maps, batch)
         if not torch.isfinite(loss):
-            raise ConfigError(f"the loss is {float(loss)} at step {self.step}: lower learning_rate, or look at the data")
+            raise ConfigError(
+                f"the loss is {float(loss)} at step {self.step}: lower learning_rate, or look at the data"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -136,7 +141,7 @@ class Trainer:
             target = batch.mask > 0.5
             both += float((mask & target).sum())
             either += float((mask | target).sum())
-            for rows, truth in zip(candidates, batch.positions):
+            for rows, truth in zip(candidates, batch.positions, strict=False):
                 points = rows[rows[:, 4] > 0.4, :2]
                 pairs, distance = match(points, truth, 2.0)
                 found, truths, answers = found + len(pairs), truths + len(truth), answers + len(points)
@@ -152,7 +157,9 @@ class Trainer:
         """Append ``row`` to the log and show it."""
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps({"step": self.step} | row) + "\n")
-        self.console.print(f"step {self.step}/{self.config.steps} " + " ".join(f"{k} {v:.3f}" for k, v in row.items()))
+        self.console.print(
+            f"step {self.step}/{self.config.steps} " + " ".join(f"{k} {v:.3f}" for k, v in row.items())
+        )
 
     def run(self) -> None:
         """Train to the end, saving and validating every ``save_every`` steps."""

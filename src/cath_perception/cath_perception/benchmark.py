@@ -28,13 +28,16 @@ def percentiles(values: Iterable[float]) -> dict[str, float]:
     array = np.array([value for value in values if np.isfinite(value)])
     if not len(array):
         return {f"p{p}": float("nan") for p in PERCENTILES}
-    return {f"p{p}": round(float(value), 2) for p, value in zip(PERCENTILES, np.percentile(array, PERCENTILES))}
+    return {
+        f"p{p}": round(float(value), 2)
+        for p, value in zip(PERCENTILES, np.percentile(array, PERCENTILES), strict=False)
+    }
 
 
 def first_frames(bag: Path, count: int) -> list[NDArray[np.generic]]:
     """The first ``count`` frames of a recording."""
     with BagSource(bag) as source:
-        return [frame.pixels for frame, _ in zip(source, range(count))]
+        return [frame.pixels for frame, _ in zip(source, range(count), strict=False)]
 
 
 def core(model: str, backend: str, frames: list[NDArray[np.generic]]) -> dict[str, Any]:
@@ -53,7 +56,9 @@ def core(model: str, backend: str, frames: list[NDArray[np.generic]]) -> dict[st
     return {"backend": description, "frames": len(frames), "stages_ms": stages, "all_but_network_ms": around}
 
 
-def through_node(bag: Path, rate_hz: float, seconds: float, settings: dict[str, Any], logs: Path) -> dict[str, Any]:
+def through_node(
+    bag: Path, rate_hz: float, seconds: float, settings: dict[str, Any], logs: Path
+) -> dict[str, Any]:
     """Replay ``bag`` at ``rate_hz`` in a loop to the node, both processes of their own, for ``seconds``."""
     from cath_msgs.msg import ElectrodeArray, PerceptionStatus
     from rclpy.serialization import deserialize_message
@@ -66,9 +71,15 @@ def through_node(bag: Path, rate_hz: float, seconds: float, settings: dict[str, 
     statuses: list[Any] = []
     with Session("bench") as session:
         traffic = listen(session, topic, None, {ELECTRODES: ElectrodeArray})
-        session.listen(PerceptionStatus, STATUS, lambda data, _: statuses.append(deserialize_message(data, PerceptionStatus)))
+        session.listen(
+            PerceptionStatus,
+            STATUS,
+            lambda data, _: statuses.append(deserialize_message(data, PerceptionStatus)),
+        )
         node = session.start_perception(topic, {"use_sim_time": True, **settings}, logs / "node.log")
-        replay = session.start(replay_command(bag, "--loop", "--rate", str(speed), subscribers=2), logs / "replay.log")
+        replay = session.start(
+            replay_command(bag, "--loop", "--rate", str(speed), subscribers=2), logs / "replay.log"
+        )
         session.spin_until(lambda: len(traffic.published) > WARM_UP, "the first frames", 60, replay)
         process, warm = psutil.Process(node.pid), set(traffic.published)
         cpu, began, memory = _cpu_seconds(process), time.monotonic(), process.memory_info().rss
@@ -120,7 +131,9 @@ def machine() -> dict[str, Any]:
 
 def _cpu_name() -> str:
     lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 def recording_seconds(bag: Path) -> float:

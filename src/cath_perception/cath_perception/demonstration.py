@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def listen(session: Session, image_topic: str, writer: BagWriter | None, topics:
         if writer is not None:
             package, name = kind.__module__.split(".")[0], kind.__name__
             writer.add_topic(topic, f"{package}/msg/{name}")
-        session.listen(kind, topic, lambda data, info, topic=topic: on_answer(topic, data, info))
+        session.listen(kind, topic, partial(on_answer, topic))
     return traffic
 
 
@@ -92,7 +93,10 @@ def perceive_bag(bag: Path, image_topic: str, out: Path, settings: dict[str, Any
 
 def _wait_for_publishers(session: Session, node: Process) -> None:
     def matched() -> bool:
-        return all(session.node.count_publishers(topic) and session.node.count_subscribers(topic) for topic in OUTPUTS)
+        return all(
+            session.node.count_publishers(topic) and session.node.count_subscribers(topic)
+            for topic in OUTPUTS
+        )
 
     session.spin_until(matched, "the node's publishers", MATCH_S, node)
 
@@ -137,7 +141,9 @@ def _unpack(bits: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8
     return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape) * np.uint8(255)
 
 
-def figures(traffic: Traffic, answers: Answers, tally: Tally | None, counts: dict[str, float]) -> dict[str, Any]:
+def figures(
+    traffic: Traffic, answers: Answers, tally: Tally | None, counts: dict[str, float]
+) -> dict[str, Any]:
     """Plain figures for a table or JSON; latencies in ms from publishing the image to receiving its electrodes."""
     status = answers.last_status
     p50, p95, p99 = np.percentile(traffic.latencies_ms(), [50, 95, 99]).round(2).tolist()

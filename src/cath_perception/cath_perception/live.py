@@ -34,7 +34,9 @@ def default_parameters() -> Path:
     try:
         return Path(get_package_share_directory("cath_perception")) / "config" / "perception.yaml"
     except PackageNotFoundError as error:
-        raise LiveError("cath_perception is not installed: build the workspace and source it, or use ./cath") from error
+        raise LiveError(
+            "cath_perception is not installed: build the workspace and source it, or use ./cath"
+        ) from error
 
 
 def node_command(image_topic: str, settings: dict[str, Any], params_file: Path | None = None) -> list[str]:
@@ -55,11 +57,16 @@ class Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
             self._child = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=os.environ.copy()
+                command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=os.environ.copy(),
             )
 
     @property
     def pid(self) -> int:
+        """The process id."""
         return self._child.pid
 
     @property
@@ -111,14 +118,20 @@ class Session:
         self._children.append(child)
         return child
 
-    def spin_until(self, condition: Callable[[], Any], what: str, timeout: float, child: Process | None = None) -> None:
+    def spin_until(
+        self, condition: Callable[[], Any], what: str, timeout: float, child: Process | None = None
+    ) -> None:
         """Handle messages until ``condition`` holds. LiveError after ``timeout`` s or if ``child`` ends before."""
         end = time.monotonic() + timeout
         while not condition():
             if child is not None and child.code is not None and not condition():
-                raise LiveError(f"{child.name} ended with code {child.code} while waiting for {what}: {child.last_words()}")
+                raise LiveError(
+                    f"{child.name} ended with code {child.code} while waiting for {what}: {child.last_words()}"
+                )
             if time.monotonic() > end:
-                raise LiveError(f"waited {timeout:g} s in vain for {what}" + (f"; see {child.log}" if child else ""))
+                raise LiveError(
+                    f"waited {timeout:g} s in vain for {what}" + (f"; see {child.log}" if child else "")
+                )
             self._executor.spin_once(timeout_sec=0.05)
 
     def spin_for(self, seconds: float) -> None:
@@ -127,7 +140,9 @@ class Session:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.05)
 
-    def listen(self, kind: type, topic: str, callback: Callable[[bytes, dict[str, Any]], None], depth: int = 50) -> Any:
+    def listen(
+        self, kind: type, topic: str, callback: Callable[[bytes, dict[str, Any]], None], depth: int = 50
+    ) -> Any:
         """Subscribe reliably; ``callback`` gets the CDR bytes and rclpy's message info."""
 
         def raw(data: bytes, info: dict[str, Any]) -> None:
@@ -146,7 +161,9 @@ class Session:
         if response is None or not response.success:
             raise LiveError(f"the perception node refused: {child.last_words()}")
 
-    def start_perception(self, image_topic: str, settings: dict[str, Any], log: Path, params_file: Path | None = None) -> Process:
+    def start_perception(
+        self, image_topic: str, settings: dict[str, Any], log: Path, params_file: Path | None = None
+    ) -> Process:
         """Start the node, configure and activate it."""
         child = self.start(node_command(image_topic, settings, params_file), log)
         self.change_state(Transition.TRANSITION_CONFIGURE, child, CONFIGURE_S)

@@ -33,6 +33,7 @@ class VideoWriter:
         self._writer.write(np.ascontiguousarray(picture[:height, :width]))
 
     def close(self) -> None:
+        """Finish the file."""
         if self._writer is not None:
             self._writer.release()
 

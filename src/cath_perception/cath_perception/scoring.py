@@ -1,10 +1,9 @@
 """Answers against truth, frame by frame: which electrodes were found, missed or invented, and how far off."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -42,7 +41,7 @@ class Tally:
     errors: list[float] = field(default_factory=list)
     ious: list[float] = field(default_factory=list)
 
-    def add(self, found: Sequence[Sequence[float]], truth: Sequence[Sequence[float]], side: int) -> None:
+    def add(self, found: ArrayLike, truth: ArrayLike, side: int) -> None:
         """Count one frame: found and true centres in px of a frame whose longer side is ``side`` px."""
         scale = REFERENCE_PX / side
         points, targets = (np.asarray(p, float).reshape(-1, 2) * scale for p in (found, truth))

@@ -17,7 +17,9 @@ def straight(length_mm: float = 60.0) -> np.ndarray:
 def profile(inner: float, outer: float, coefficient: float = 1.0) -> np.ndarray:
     image = np.zeros((128, 128), np.float32)
     for seed in range(4):
-        render.tube(image, CARM, straight(), (0, 60), (inner, outer), coefficient / 4, np.random.default_rng(seed))
+        render.tube(
+            image, CARM, straight(), (0, 60), (inner, outer), coefficient / 4, np.random.default_rng(seed)
+        )
     return image[:, 30:98].mean(axis=1)
 
 
@@ -28,7 +30,7 @@ def test_solid_rod_attenuates_by_its_diameter() -> None:
 
 def test_tube_is_darker_at_its_walls_than_in_its_middle() -> None:
     rows = profile(2.0, 3.0)
-    wall = int(round(63.5 + 2.0 * CARM.scale))
+    wall = round(63.5 + 2.0 * CARM.scale)
     assert rows[63:65].mean() == pytest.approx(2 * 1.0, rel=0.06)
     assert rows[wall] > 1.5 * rows[63]
 

@@ -18,8 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="auto", help="auto, openvino, torch or tensorrt")
     parser.add_argument("--frames", type=int, default=500, help="synthetic test frames")
     parser.add_argument("--first-seed", type=int, default=TEST_SEED)
-    parser.add_argument("--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="folder of real angiograms")
-    parser.add_argument("--angiograms-from", type=int, default=700, help="index of the first one training never saw")
+    parser.add_argument(
+        "--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="folder of real angiograms"
+    )
+    parser.add_argument(
+        "--angiograms-from", type=int, default=700, help="index of the first one training never saw"
+    )
     parser.add_argument("--threshold", type=float, help="electrode score 0..1 (default: the model's)")
     parser.add_argument("--json", type=Path, help="write the figures here")
 

@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the bundle and say what was chosen."""
-    bundle = export(load(args.config), args.run, args.out, {"command": args.command} if args.command else {}, args.frames)
-    print(f"{args.out}: electrode threshold {bundle.electrode_threshold}, sigma {bundle.sigma_floor} + {bundle.sigma_slope} (1 - score) px")
+    bundle = export(
+        load(args.config), args.run, args.out, {"command": args.command} if args.command else {}, args.frames
+    )
+    sigma = f"{bundle.sigma_floor} + {bundle.sigma_slope} (1 - score) px"
+    print(f"{args.out}: electrode threshold {bundle.electrode_threshold}, sigma {sigma}")
     return 0

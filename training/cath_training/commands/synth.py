@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--labels", action="store_true", help="draw the truth")
-    parser.add_argument("--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="real backgrounds")
+    parser.add_argument(
+        "--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="real backgrounds"
+    )
 
 
 def _tile(still: Still, labels: bool) -> np.ndarray:

@@ -12,8 +12,12 @@ from cath_training.train import Trainer
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``./cath train``."""
     parser.add_argument("config", type=Path, help="YAML file, see training/configs")
-    parser.add_argument("--out", type=Path, help="folder of the run (default out/train/NAME); an existing run is resumed")
-    parser.add_argument("--cache", type=Path, default=Path("out/cache"), help="where generated geometry is kept")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the run (default out/train/NAME); an existing run is resumed"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path("out/cache"), help="where generated geometry is kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """A bank of projected geometry on disk, made once: attenuation maps, masks, electrodes and backgrounds."""
 
 import hashlib
+import inspect
 import json
 import shutil
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def _write_clutter(folder: Path, count: int, seed: int) -> None:
 def _fingerprint(size: BankSize, seed: int, angiograms: list[Path]) -> str:
     digest = hashlib.sha256(repr((size, seed, [path.name for path in angiograms])).encode())
     for module in (curves, designs, instruments, carm, render, geometry, background):
-        digest.update(Path(module.__file__).read_bytes())
+        digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]
 
 

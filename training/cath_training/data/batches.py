@@ -48,7 +48,9 @@ class Batch:
     positions: list[NDArray[np.float32]]
 
 
-def _affine(rng: np.random.Generator, zoom: float, target: NDArray[np.float64], crop: int) -> NDArray[np.float64]:
+def _affine(
+    rng: np.random.Generator, zoom: float, target: NDArray[np.float64], crop: int
+) -> NDArray[np.float64]:
     """2 x 3 matrix, canvas px -> crop px, that puts ``target`` somewhere into the crop."""
     angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.6 else rng.normal(0, 0.2)
     c, s = zoom * np.cos(angle), zoom * np.sin(angle)
@@ -64,7 +66,9 @@ def _sample(images: Tensor, affines: NDArray[np.float64], crop: int, padding: st
     back = np.linalg.inv(full)[:, :2]  # crop px -> canvas px
     normal = np.array([[crop / 2, 0, crop / 2 - 0.5], [0, crop / 2, crop / 2 - 0.5], [0, 0, 1]])
     theta = np.diag([2 / side, 2 / side]) @ (back @ normal) + np.array([[0, 0, 1 / side - 1]] * 2)
-    grid = F.affine_grid(torch.from_numpy(theta).float().to(images.device), [len(images), 1, crop, crop], align_corners=False)
+    grid = F.affine_grid(
+        torch.from_numpy(theta).float().to(images.device), [len(images), 1, crop, crop], align_corners=False
+    )
     return F.grid_sample(images, grid, "bilinear", padding, align_corners=False)
 
 
@@ -92,7 +96,7 @@ def _targets(batch: Batch, boxes: list[NDArray[np.float32]], sigma: float) -> No
     for b, rows in enumerate(boxes):
         for x, y, w, h in rows:
             cx, cy = (x + 0.5) / STRIDE - 0.5, (y + 0.5) / STRIDE - 0.5
-            ix, iy = int(round(cx)), int(round(cy))
+            ix, iy = round(cx), round(cy)
             x0, x1, y0, y1 = max(0, ix - 3), min(side, ix + 4), max(0, iy - 3), min(side, iy + 4)
             gx, gy = np.arange(x0, x1), np.arange(y0, y1)[:, None]
             # peak at the nearest cell so that every electrode has a positive
@@ -113,15 +117,22 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     crop, side = rule.crop, rule.crop // STRIDE
     scenes = rng.integers(len(bank.attenuation), size=count)
     filled = rng.random(count) >= rule.empty
-    zooms = np.exp(rng.uniform(*np.log(rule.zoom), size=count))
-    rows = [bank.electrodes[bank.first[s] : bank.first[s + 1]] if f else bank.electrodes[:0] for s, f in zip(scenes, filled)]
-    affines = np.stack([_affine(rng, z, _centres(rng, e), crop) for z, e in zip(zooms, rows)])
-    others = np.stack([_affine(rng, z * rng.uniform(0.8, 1.2), rng.uniform(100, 412, 2), crop) for z in zooms])
+    zooms = np.exp(rng.uniform(np.log(rule.zoom[0]), np.log(rule.zoom[1]), count))
+    rows = [
+        bank.electrodes[bank.first[s] : bank.first[s + 1]] if f else bank.electrodes[:0]
+        for s, f in zip(scenes, filled, strict=False)
+    ]
+    affines = np.stack([_affine(rng, z, _centres(rng, e), crop) for z, e in zip(zooms, rows, strict=False)])
+    others = np.stack(
+        [_affine(rng, z * rng.uniform(0.8, 1.2), rng.uniform(100, 412, 2), crop) for z in zooms]
+    )
     spread = rng.uniform(0.75, 1.6, count) * crop / bank.backgrounds.shape[-1]
     behind = np.stack([_affine(rng, z, rng.uniform(150, 298, 2), crop) for z in spread])
 
     def take(array: NDArray[np.generic], index: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array[np.asarray(index)])).to(device).float().unsqueeze(1)
+        return (
+            torch.from_numpy(np.ascontiguousarray(array[np.asarray(index)])).to(device).float().unsqueeze(1)
+        )
 
     present = torch.from_numpy(filled).to(device).view(-1, 1, 1, 1)
     attenuation = _sample(take(bank.attenuation, scenes), affines, crop) * present
@@ -132,7 +143,10 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     background = _sample(take(bank.backgrounds, chosen), behind, crop, "reflection") / 255
     exposure = formation.draw_exposure(generator, count, device)
     image, field = formation.expose(background, attenuation + clutter, exposure, generator)
-    boxes = [_visible(_moved(e, a, crop), f) for e, a, f in zip(rows, affines, field[:, 0].cpu().numpy())]
+    boxes = [
+        _visible(_moved(e, a, crop), f)
+        for e, a, f in zip(rows, affines, field[:, 0].cpu().numpy(), strict=False)
+    ]
     mask = F.avg_pool2d(mask * (field > 0.3), STRIDE)
     plane = lambda channels: torch.zeros(count, channels, side, side)  # noqa: E731
     batch = Batch(image, plane(1), plane(2), plane(2), plane(1), mask, [b[:, :2] for b in boxes])

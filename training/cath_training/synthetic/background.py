@@ -17,7 +17,7 @@ def fractal(rng: np.random.Generator, size: int, coarsest: int = 3, slope: float
         layer = rng.normal(0, 1, (cells, cells)).astype(np.float32)
         image += weight * cv2.resize(layer, (size, size), interpolation=cv2.INTER_CUBIC)
         cells, weight = cells * 2, weight * 0.5**slope
-    return (image - image.mean()) / (image.std() + 1e-6)
+    return np.asarray((image - image.mean()) / (image.std() + 1e-6), np.float32)
 
 
 def _grid(size: int) -> tuple[Image, Image]:
@@ -37,10 +37,14 @@ def _spine(rng: np.random.Generator, x: Image, y: Image) -> Image:
     pitch, phase = rng.uniform(0.3, 0.5), rng.random()
     cycle = np.abs(((y + 0.08 * across**2) / pitch + phase) % 1.0 - 0.5) * 2  # 0 at a disc, 1 in a body
     edge = rng.uniform(0.05, 0.16)
-    body = _soft(np.abs(across) - 1 + 0.12 * (1 - cycle) ** 2 + rng.normal(0, 0.03) * fractal(rng, len(x), 6), edge)
+    body = _soft(
+        np.abs(across) - 1 + 0.12 * (1 - cycle) ** 2 + rng.normal(0, 0.03) * fractal(rng, len(x), 6), edge
+    )
     plates = np.exp(-(((cycle - 0.22) / 0.07) ** 2)) * rng.uniform(0.03, 0.25)
-    pedicles = np.exp(-(((np.abs(across) - 0.6) / 0.18) ** 2) - ((cycle - 0.7) / 0.25) ** 2) * rng.uniform(0, 0.3)
-    return body * (0.3 + 0.15 * cycle + plates + pedicles) * rng.uniform(0.2, 0.9)
+    pedicles = np.exp(-(((np.abs(across) - 0.6) / 0.18) ** 2) - ((cycle - 0.7) / 0.25) ** 2) * rng.uniform(
+        0, 0.3
+    )
+    return np.asarray(body * (0.3 + 0.15 * cycle + plates + pedicles) * rng.uniform(0.2, 0.9), np.float32)
 
 
 def _ribs(rng: np.random.Generator, x: Image, y: Image) -> Image:
@@ -60,7 +64,11 @@ def procedural(rng: np.random.Generator, size: int = 448) -> Image:
     depth += rng.uniform(0.0, 0.10) * fractal(rng, size, 6, 0.7)
     depth += rng.uniform(0.0, 0.04) * fractal(rng, size, 24, 0.4)
     a, b = rng.uniform(0.5, 1.2, 2)
-    heart = np.hypot((x - rng.normal(0, 0.4)) / a, (y - rng.normal(0, 0.4)) / b) - 1 + 0.05 * fractal(rng, size, 3)
+    heart = (
+        np.hypot((x - rng.normal(0, 0.4)) / a, (y - rng.normal(0, 0.4)) / b)
+        - 1
+        + 0.05 * fractal(rng, size, 3)
+    )
     depth += rng.uniform(0.1, 0.7) * _soft(heart, rng.uniform(0.02, 0.12))
     if rng.random() < 0.7:
         dome = rng.uniform(-0.2, 1.1) + 0.5 * (x - rng.normal(0, 0.5)) ** 2 - y

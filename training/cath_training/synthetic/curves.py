@@ -84,7 +84,9 @@ def circle_then_shaft(rng: np.random.Generator, centre: Points, loop_mm: float, 
     ring = np.stack([np.cos(angle), np.sin(angle) * squeeze, np.zeros(count)], axis=1) * loop_mm / 2
     ring = ring @ random_rotation(rng, tilt=rng.uniform(0.0, 1.35)).T + centre
     leave = _unit(ring[-1] - ring[-2])
-    shaft = grow(rng, ring[-1] + leave * STEP_MM, leave + 0.3 * rng.normal(size=3), exit_point, radius_mm=25.0)
+    shaft = grow(
+        rng, ring[-1] + leave * STEP_MM, leave + 0.3 * rng.normal(size=3), exit_point, radius_mm=25.0
+    )
     return np.concatenate([ring, shaft])
 
 

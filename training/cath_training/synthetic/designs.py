@@ -50,7 +50,9 @@ def coronary_sinus(rng: np.random.Generator) -> Design:
         rng.choice(5, p=[0.5, 0.22, 0.14, 0.07, 0.07])
     ]
     ring = rng.uniform(1.0, 1.5)
-    return Design("coronary_sinus", rng.uniform(5, 7) * FRENCH_MM, pattern(ring, ring, _pairs(inner, outer, 10)))
+    return Design(
+        "coronary_sinus", rng.uniform(5, 7) * FRENCH_MM, pattern(ring, ring, _pairs(inner, outer, 10))
+    )
 
 
 def ablation(rng: np.random.Generator) -> Design:
@@ -77,7 +79,9 @@ def circular_mapping(rng: np.random.Generator) -> Design:
         gaps = [max(0.3, g - ring) for g in _pairs(0.6 * pitch, 1.4 * pitch, count)]
     else:
         gaps = [pitch - ring] * (count - 1)
-    return Design("circular_mapping", rng.uniform(4, 5.5) * FRENCH_MM, pattern(ring, ring, gaps), loop_mm=loop)
+    return Design(
+        "circular_mapping", rng.uniform(4, 5.5) * FRENCH_MM, pattern(ring, ring, gaps), loop_mm=loop
+    )
 
 
 def halo(rng: np.random.Generator) -> Design:

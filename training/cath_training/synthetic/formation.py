@@ -16,7 +16,9 @@ def uniform(generator: torch.Generator, count: int, low: float, high: float, dev
     return (low + (high - low) * torch.rand(count, generator=generator)).view(-1, 1, 1, 1).to(device)
 
 
-def log_uniform(generator: torch.Generator, count: int, low: float, high: float, device: torch.device) -> Tensor:
+def log_uniform(
+    generator: torch.Generator, count: int, low: float, high: float, device: torch.device
+) -> Tensor:
     """``count`` values between low and high, uniform in the logarithm, ``(count, 1, 1, 1)``."""
     span = torch.log(torch.tensor([low, high]))
     return uniform(generator, count, float(span[0]), float(span[1]), device).exp()
@@ -73,7 +75,9 @@ class Exposure:
 OPEN = 9.0  # a shutter this far out is not there
 
 
-def draw_exposure(generator: torch.Generator, count: int, device: torch.device, inverted: float = 0.06) -> Exposure:
+def draw_exposure(
+    generator: torch.Generator, count: int, device: torch.device, inverted: float = 0.06
+) -> Exposure:
     """Exposures as varied as angiography and electrophysiology labs; ``inverted``: share with white catheters."""
 
     def u(low: float, high: float) -> Tensor:
@@ -87,7 +91,9 @@ def draw_exposure(generator: torch.Generator, count: int, device: torch.device, 
 
     shuttered, is_round = maybe(0.3), maybe(0.25)
     square = shuttered * (1 - is_round)
-    edges = [torch.where(square * maybe(0.5) > 0, u(0.5, 1.0), torch.full_like(square, OPEN)) for _ in range(4)]
+    edges = [
+        torch.where(square * maybe(0.5) > 0, u(0.5, 1.0), torch.full_like(square, OPEN)) for _ in range(4)
+    ]
     return Exposure(
         contrast=log_u(0.65, 1.5),
         glare=u(0.0, 0.25),
@@ -126,7 +132,9 @@ def _noise(shape: torch.Size, exposure: Exposure, generator: torch.Generator) ->
     return exposure.grain * coarse + (1 - exposure.grain) * fine
 
 
-def expose(background: Tensor, attenuation: Tensor, exposure: Exposure, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def expose(
+    background: Tensor, attenuation: Tensor, exposure: Exposure, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Take frames.
 
     Args:

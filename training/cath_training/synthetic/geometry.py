@@ -51,7 +51,7 @@ def see(instrument: Instrument, carm: CArm) -> Seen:
     depth_share = np.sqrt(np.clip(1 - (np.hypot(*axis.T) / np.maximum(2 * halves * scale, 1e-6)) ** 2, 0, 1))
     along = np.hypot(*axis.T) + across * depth_share  # a ring seen end-on is as long as it is wide
     electrodes = np.column_stack([uv, along, across, np.arctan2(axis[:, 1], axis[:, 0])]).astype(np.float32)
-    inside = ((uv >= 0) & (uv <= carm.size - 1)).all(axis=1)
+    inside = np.all((uv >= 0) & (uv <= carm.size - 1), axis=1)
     line = carm.project(instrument.course)
     within = np.flatnonzero(((line > -1) & (line < carm.size)).all(axis=1))
     line = line[: within[-1] + 1] if len(within) else line[:0]
@@ -65,12 +65,14 @@ def mask(catheters: list[Instrument], carm: CArm) -> NDArray[np.uint8]:
     for instrument in catheters:
         line = carm.project(instrument.course)
         thickness = 2 * instrument.radius * carm.magnification(instrument.course)
-        near = np.abs(line - carm.size / 2).max(axis=1) < carm.size  # OpenCV's fixed point overflows far outside
+        near = (
+            np.abs(line - carm.size / 2).max(axis=1) < carm.size
+        )  # OpenCV's fixed point overflows far outside
         for group in np.array_split(np.flatnonzero(near), max(1, int(near.sum()) // 40)):
             if len(group) < 2:
                 continue
             joined = np.append(group, min(group[-1] + 1, len(line) - 1))
             points = np.round(line[joined] * 16).astype(np.int32)
-            width = max(1, int(round(float(thickness[group].mean()))))
+            width = max(1, round(float(thickness[group].mean())))
             cv2.polylines(image, [points], False, 255, width, cv2.LINE_AA, 4)
     return image

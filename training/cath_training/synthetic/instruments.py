@@ -127,7 +127,9 @@ def _splines(rng: np.random.Generator, shaft_course: Points, shaft: float, metal
     return arms
 
 
-def sheath(rng: np.random.Generator, course: Points, radius: float, shaft: float, last_ring: float) -> Instrument:
+def sheath(
+    rng: np.random.Generator, course: Points, radius: float, shaft: float, last_ring: float
+) -> Instrument:
     """A long sheath around the proximal part of a catheter, with the marker ring that is no electrode."""
     start = last_ring + rng.uniform(4, 60)
     length = float(curves.arc_length(course)[-1])
@@ -142,7 +144,9 @@ def sheath(rng: np.random.Generator, course: Points, radius: float, shaft: float
 def guide_wire(rng: np.random.Generator) -> Instrument:
     """A 0.014-0.035 inch wire: thin, dark, without electrodes."""
     course = _long_course(rng)
-    return Instrument(course, [Tube((0, _end(course)), (0.0, rng.uniform(0.18, 0.45)), rng.uniform(0.5, 2.5))])
+    return Instrument(
+        course, [Tube((0, _end(course)), (0.0, rng.uniform(0.18, 0.45)), rng.uniform(0.5, 2.5))]
+    )
 
 
 def bare_catheter(rng: np.random.Generator) -> Instrument:
@@ -166,21 +170,31 @@ def pacing_lead(rng: np.random.Generator) -> Instrument:
         tubes.append(Tube((at, at + rng.uniform(2.5, 4.5)), (radius - 0.2, radius + 0.1), _metal(rng)))
     if rng.random() < 0.35:
         at = rng.uniform(14, 25)
-        tubes.append(Tube((at, at + rng.uniform(35, 60)), (radius * 0.5, radius * 1.35), rng.uniform(0.8, 2.0)))
+        tubes.append(
+            Tube((at, at + rng.uniform(35, 60)), (radius * 0.5, radius * 1.35), rng.uniform(0.8, 2.0))
+        )
     return Instrument(course, tubes)
 
 
 def echo_probe(rng: np.random.Generator) -> Instrument:
     """A transoesophageal echo probe: a large black body with sharp internal structure."""
     tip = np.array([rng.normal(0, 35), rng.normal(0, 35), 40.0])
-    course = curves.grow(rng, tip, np.array([rng.normal(0, 0.3), -1.0, 0.0]), np.array([tip[0], -170.0, 40.0]), radius_mm=90)
+    course = curves.grow(
+        rng, tip, np.array([rng.normal(0, 0.3), -1.0, 0.0]), np.array([tip[0], -170.0, 40.0]), radius_mm=90
+    )
     body, radius = rng.uniform(28, 45), rng.uniform(4.5, 7.0)
     tubes = [Tube((0, body), (0.0, radius), rng.uniform(0.12, 0.4))]
     tubes.append(Tube((body, _end(course)), (radius * 0.62, radius * 0.8), rng.uniform(0.2, 0.5)))
     for _ in range(rng.integers(3, 9)):
         at = rng.uniform(0, body - 3)
         inner = rng.uniform(0, radius * 0.8)
-        tubes.append(Tube((at, at + rng.uniform(0.8, 8)), (inner, rng.uniform(inner + 0.3, radius)), rng.uniform(0.3, 1.5)))
+        tubes.append(
+            Tube(
+                (at, at + rng.uniform(0.8, 8)),
+                (inner, rng.uniform(inner + 0.3, radius)),
+                rng.uniform(0.3, 1.5),
+            )
+        )
     pitch = rng.uniform(2.0, 4.0)
     for at in np.arange(body, body + rng.uniform(20, 60), pitch):  # the bending section's links
         tubes.append(Tube((at, at + pitch * 0.4), (radius * 0.5, radius * 0.8), rng.uniform(0.4, 0.9)))
@@ -214,7 +228,9 @@ def sternal_wire(rng: np.random.Generator) -> Instrument:
     t = np.linspace(0, 2 * np.pi * rng.uniform(0.8, 1.15), 80)
     size, a, b = rng.uniform(6, 14), *rng.uniform(0, 2 * np.pi, 2)
     radius = size * (1 + 0.12 * np.sin(2 * t + a) + 0.1 * np.sin(3 * t + b))
-    loop = np.stack([np.cos(t) * radius, np.sin(t) * radius * rng.uniform(0.3, 0.7), np.full_like(t, -70.0)], axis=1)
+    loop = np.stack(
+        [np.cos(t) * radius, np.sin(t) * radius * rng.uniform(0.3, 0.7), np.full_like(t, -70.0)], axis=1
+    )
     loop = loop @ curves.random_rotation(rng, rng.uniform(0, 0.6)).T
     loop[:, :2] += rng.uniform(-60, 60, 2)
     return Instrument(loop, [Tube((0, _end(loop)), (0.0, rng.uniform(0.3, 0.5)), rng.uniform(1.5, 4.0))])
@@ -241,7 +257,9 @@ def vessel(rng: np.random.Generator) -> Instrument:
     end, radius, depth = _end(course), rng.uniform(0.6, 2.4), rng.uniform(0.05, 0.35)
     marks = np.linspace(rng.uniform(0, 40), end, 14)
     widths = np.linspace(radius * 0.3, radius, 13)
-    return Instrument(course, [Tube((a, b), (0.0, w), depth) for a, b, w in zip(marks, marks[1:], widths)])
+    return Instrument(
+        course, [Tube((a, b), (0.0, w), depth) for a, b, w in zip(marks, marks[1:], widths, strict=False)]
+    )
 
 
 def _end(course: Points) -> float:
@@ -275,6 +293,6 @@ CLUTTER = (
 
 def clutter(rng: np.random.Generator) -> Instrument:
     """One thing that is no electrophysiology catheter, drawn by its frequency."""
-    makers, shares = zip(*CLUTTER)
+    makers, shares = zip(*CLUTTER, strict=False)
     maker = makers[rng.choice(len(makers), p=shares)]
     return maker(rng)

@@ -70,15 +70,19 @@ class SyntheticSequence:
                 f"got seconds={seconds}, rate={rate}, size={size}, catheters={catheters}"
             )
         self.seconds, self.rate, self.size, self.seed = float(seconds), float(rate), int(size), int(seed)
-        self.frames = max(1, int(round(seconds * rate)))
+        self.frames = max(1, round(seconds * rate))
         rng = np.random.default_rng([self.seed, 20])
         self.carm = CArm(self.size, rng.uniform(150, 190) / self.size)
         self.instruments = [part for kind in _kinds(rng, int(catheters)) for part in self._placed(rng, kind)]
-        self.steering = [Steering(rng, rng.uniform(2, 9) if p.type == "ablation" else 0.8) for p in self.instruments]
+        self.steering = [
+            Steering(rng, rng.uniform(2, 9) if p.type == "ablation" else 0.8) for p in self.instruments
+        ]
         self.clutter = [instruments.clutter(rng) for _ in range(int(clutter))]
         self.motion = PatientMotion(self.seconds, rng)
         side = self.size + 2 * self._margin()
-        self.background = cv2.resize(background.procedural(rng, 448), (side, side), interpolation=cv2.INTER_CUBIC)
+        self.background = cv2.resize(
+            background.procedural(rng, 448), (side, side), interpolation=cv2.INTER_CUBIC
+        )
         generator = torch.Generator().manual_seed(self.seed)
         exposure = formation.draw_exposure(generator, 1, torch.device("cpu"), inverted=0.0)
         zoom = self.size / 320  # exposures are drawn for the network's input size
@@ -116,7 +120,7 @@ class SyntheticSequence:
 
     def _moved(self, t: float) -> list[Instrument]:
         moved = []
-        for part, steering in zip(self.instruments, self.steering):
+        for part, steering in zip(self.instruments, self.steering, strict=False):
             course = part.course + steering.displace(part.course, t)
             shift = self.motion.cardiac(course, t) + self.motion.respiratory(course, t)
             moved.append(replace(part, course=course + shift))
@@ -130,10 +134,15 @@ class SyntheticSequence:
         behind = self._behind(t)
         generator = torch.Generator().manual_seed(self.seed * 100_003 + index)
         frame, field = formation.expose(
-            torch.from_numpy(behind)[None, None], torch.from_numpy(attenuation)[None, None], self.exposure, generator
+            torch.from_numpy(behind)[None, None],
+            torch.from_numpy(attenuation)[None, None],
+            self.exposure,
+            generator,
         )
         pixels = (frame[0, 0] * 255).round().to(torch.uint8).numpy()
-        truth = [self._truth(i, part, field[0, 0].numpy()) for i, part in enumerate(p for p in moved if p.rings)]
+        truth = [
+            self._truth(i, part, field[0, 0].numpy()) for i, part in enumerate(p for p in moved if p.rings)
+        ]
         return SyntheticFrame(pixels, t, tuple(c for c in truth if c is not None), *self._reference_motion(t))
 
     def _behind(self, t: float) -> NDArray[np.float32]:
@@ -141,15 +150,18 @@ class SyntheticSequence:
         shift = self.motion.respiratory(np.zeros((1, 3)), t)[0, :2] * self.carm.scale * 0.6
         margin = self._margin()
         shift = np.clip(shift, 1 - margin, margin - 1)
-        move = np.float32([[1, 0, shift[0] - margin], [0, 1, shift[1] - margin]])
-        return cv2.warpAffine(self.background, move, (self.size, self.size), flags=cv2.INTER_LINEAR)
+        move = np.array([[1, 0, shift[0] - margin], [0, 1, shift[1] - margin]], np.float32)
+        moved = cv2.warpAffine(self.background, move, (self.size, self.size), flags=cv2.INTER_LINEAR)
+        return np.asarray(moved, np.float32)
 
     def _truth(self, identity: int, part: Instrument, field: NDArray[np.float32]) -> Catheter | None:
         seen = geometry.see(part, self.carm)
         if len(seen.centerline) < 2 and not seen.inside.any():
             return None
         electrodes = []
-        for order, ((x, y, along, across, angle), inside) in enumerate(zip(seen.electrodes.tolist(), seen.inside)):
+        for order, ((x, y, along, across, angle), inside) in enumerate(
+            zip(seen.electrodes.tolist(), seen.inside, strict=False)
+        ):
             if inside and field[int(y + 0.5), int(x + 0.5)] > 0.3:
                 c, s = abs(np.cos(angle)), abs(np.sin(angle))
                 box = c * along + s * across, s * along + c * across

@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="light", help="name of a shipped model or a bundle's folder")
     parser.add_argument("--backends", default="openvino,torch", help="backends of the core, side by side")
     parser.add_argument("--node-backend", default="auto", help="backend of the node")
-    parser.add_argument("--rate", type=float, default=30.0, metavar="HZ", help="frames a second through the node")
+    parser.add_argument(
+        "--rate", type=float, default=30.0, metavar="HZ", help="frames a second through the node"
+    )
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="how long through the node")
     parser.add_argument("--frames", type=int, default=150, metavar="N", help="frames of the core")
     parser.add_argument("--json", type=Path, default=Path("out/bench.json"), help="where the figures go")
@@ -35,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
     frames = benchmark.first_frames(bag, args.frames)
     figures: dict[str, Any] = {
         "machine": benchmark.machine(),
-        "model": {"name": args.model, "weights_sha256": ModelBundle.load(resolve_bundle(args.model)).weights_sha256},
+        "model": {
+            "name": args.model,
+            "weights_sha256": ModelBundle.load(resolve_bundle(args.model)).weights_sha256,
+        },
         "image": list(frames[0].shape[::-1]),
     }
     console.print("through the node ...")
@@ -54,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(figures: dict[str, Any]) -> Table:
     node, width_height = figures["node"], " x ".join(map(str, figures["image"]))
-    table = Table("what", "p50 ms", "p95 ms", "p99 ms", title=f"{width_height} px, {figures['machine']['cpu']}")
+    table = Table(
+        "what", "p50 ms", "p95 ms", "p99 ms", title=f"{width_height} px, {figures['machine']['cpu']}"
+    )
 
     def add(name: str, values: dict[str, float]) -> None:
         table.add_row(name, *(f"{values[f'p{p}']:.1f}" for p in benchmark.PERCENTILES))

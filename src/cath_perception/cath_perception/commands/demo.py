@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default out)")
     parser.add_argument("--model", default="light", help="name of a shipped model or a bundle's folder")
     parser.add_argument("--backend", default="auto", help="auto, openvino, torch or tensorrt")
-    parser.add_argument("--fresh", action="store_true", help="convert the source again even if that was done before")
+    parser.add_argument(
+        "--fresh", action="store_true", help="convert the source again even if that was done before"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     bag = prepared(args.source, out, args.fresh, console)
     with BagSource(bag) as source:
         topic, info = source.image_topic, source.info
-    console.print(f"{info.frames} frames of {info.width} x {info.height} px at {info.rate_hz:.1f}/s through the node ...")
+    console.print(
+        f"{info.frames} frames of {info.width} x {info.height} px at {info.rate_hz:.1f}/s through the node ..."
+    )
     traffic = demonstration.perceive_bag(bag, topic, out, {"model": args.model, "backend": args.backend})
     answers = demonstration.Answers(out / "answers")
     tally, counts = _show(bag, answers, out)
@@ -58,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     for name, value in figures.items():
         table.add_row(name, str(value))
     console.print(table)
-    console.print(f"video {out / 'video.mp4'}, sheet {out / 'sheet.png'}, answers {out / 'answers'}, input {bag}")
+    console.print(
+        f"video {out / 'video.mp4'}, sheet {out / 'sheet.png'}, answers {out / 'answers'}, input {bag}"
+    )
     console.print(f"done in {time.monotonic() - began:.0f} s")
     return 0
 
@@ -82,7 +88,9 @@ def prepared(source: str, out: Path, fresh: bool, console: Console) -> Path:
     if not fresh and bag.exists() and made_of.exists() and made_of.read_text() == key:
         return bag
     console.print(f"converting {source} ...")
-    arguments = argparse.Namespace(source=source, bag=str(bag), rate=None, seconds=None, frames=None, size=None, force=True)
+    arguments = argparse.Namespace(
+        source=source, bag=str(bag), rate=None, seconds=None, frames=None, size=None, force=True
+    )
     if record.run(arguments) != 0:
         raise SourceError(f"{source} could not be recorded")
     made_of.write_text(key)
@@ -94,7 +102,9 @@ def _generator_key() -> str:
     try:
         import cath_training.synthetic
     except ModuleNotFoundError as error:
-        raise CathError("the synthetic source needs cath_training, which ./cath provides; or give a recording") from error
+        raise CathError(
+            "the synthetic source needs cath_training, which ./cath provides; or give a recording"
+        ) from error
     files = sorted(Path(cath_training.synthetic.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 

@@ -32,6 +32,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Same shape as ``x``."""
         return F.relu(x + self.second(self.first(x)))
 
 
@@ -45,6 +46,7 @@ class Merge(nn.Module):
         self.mix = ConvUnit(outputs, outputs)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """``coarse`` ``(B, C, h, w)`` and ``skip`` ``(B, S, 2h, 2w)`` to the latter's size."""
         up = F.interpolate(self.reduce(coarse), scale_factor=2.0, mode="nearest")
         return self.mix(up + self.project(skip))
 
@@ -57,9 +59,11 @@ class Head(nn.Module):
         self.hidden = ConvUnit(inputs, hidden)
         self.project = nn.Conv2d(hidden, 4 * outputs, 1)
         nn.init.normal_(self.project.weight, std=0.01)
+        assert self.project.bias is not None
         nn.init.constant_(self.project.bias, bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, h, w)`` to ``(B, outputs, 2h, 2w)``."""
         return F.pixel_shuffle(self.project(self.hidden(x)), 2)
 
 
@@ -97,10 +101,12 @@ class LightNet(nn.Module):
         self.merge4 = Merge(d8, w4, d4)
         self.detect = Head(d4, hidden, 5)
         self.segment = Head(d4, hidden // 2, 1, bias=-2.0)
+        assert self.detect.project.bias is not None
         with torch.no_grad():
             self.detect.project.bias[:4] = -4.6  # a prior of 0.01 keeps the focal loss calm at the start
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Raw maps of a batch of images, see the class."""
         x2 = self.stem(F.pixel_unshuffle(x, 2))
         x4 = self.stage4(x2)
         x8 = self.stage8(x4)
