@@ -1,0 +1,288 @@
+"""The lifecycle node ``perception``: X-ray frames in, electrodes, catheters, masks and their status out."""
+
+import gc
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import rclpy
+from cath_msgs.msg import PerceptionStatus
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from cath_perception import parameters
+from cath_perception.diagnostics import LogLimit, Report, State
+from cath_perception.errors import CathError
+from cath_perception.handler import Frame, FrameHandler, unfilled_status
+from cath_perception.intake import Counters
+from cath_perception.outputs import Outputs
+from cath_perception.perceptor import Perceptor
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+RELIABILITY = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
+WARM_UP_SIZE = 512
+
+
+class PerceptionNode(LifecycleNode):
+    """Answers the newest frame, states how old and trustworthy the answer is, and survives bad ones.
+
+    configure loads model and backend and makes publishers and subscriptions, activate begins answering. All
+    callbacks run in one thread: use a SingleThreadedExecutor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("perception")
+        self._perceptor: Perceptor | None = None
+        self._outputs: Outputs | None = None
+        self._handler: FrameHandler | None = None
+        self._inputs: list[Subscription] = []
+        self._state = "unconfigured"
+        self._failure = ""
+        self._report, self._log_limit = Report(), LogLimit()
+        self.add_on_set_parameters_callback(self._check_parameters)
+        parameters.declare(self)
+        self._settings = parameters.read(self)
+        self._status_publisher = self.create_publisher(PerceptionStatus, "~/status", 10)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # notices silence though simulated time stands still
+        self.create_timer(self._settings.diagnostics_period, self._publish_diagnostics, clock=steady)
+        self._watchdog = self.create_timer(self._settings.input_timeout, self._on_silence, clock=steady)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and warm up the model, make publishers and subscriptions; says why where that fails."""
+        self._settings = parameters.read(self)
+        try:
+            self._open()
+        except Exception as error:
+            self._release()
+            self._failure = f"cannot configure: {type(error).__name__}: {error}"
+            self._say(State.ERROR, self._failure)
+            self._publish_diagnostics()
+            return FAILURE
+        self._failure, self._state = "", "inactive"
+        self._say(State.INACTIVE, "configured")
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to answer frames, with all counters at zero."""
+        if self._handler is not None:
+            self._handler.restart()
+        self._watchdog.reset()
+        self._state = "active"
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop answering; model and subscriptions stay."""
+        self._state = "inactive"
+        self._say(State.INACTIVE, "deactivated")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release model, publishers and subscriptions; another model may be chosen then."""
+        self._release()
+        self._say(State.INACTIVE, "cleaned up")
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything, from whatever state."""
+        self._release()
+        self._state = "finalized"
+        self._say(State.INACTIVE, "shut down")
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a transition that raised: release everything, so that the node can be configured again."""
+        self._release()
+        self._say(State.ERROR, f"a transition from {state.label} failed unexpectedly; configure again")
+        return SUCCESS
+
+    def close(self) -> None:
+        """Release everything and destroy the node."""
+        self._release()
+        self.destroy_node()
+
+    def _open(self) -> None:
+        settings = self._settings
+        self.get_logger().info(f"loading model '{settings.model}', backend '{settings.backend}'")
+        self._perceptor = Perceptor.open(
+            settings.model,
+            settings.backend,
+            threads=settings.threads,
+            device=settings.device,
+            want_centerlines=settings.centerlines,
+        )
+        self._perceptor(np.zeros((WARM_UP_SIZE, WARM_UP_SIZE), np.uint8))  # what is made lazily is made now
+        self._outputs = Outputs(self)
+        self._handler = FrameHandler(self._perceptor, self._outputs, self.get_clock(), settings)
+        self._subscribe()
+        gc.collect()
+        gc.freeze()  # what was loaded stays: collections during frames need not visit it
+        for reason in self._perceptor.backend.passed_over:
+            self.get_logger().info(f"backend passed over: {reason}")
+        self.get_logger().info(f"model '{self._model}' on {self._backend}")
+
+    def _subscribe(self) -> None:
+        raw = self._settings.input_transport == "raw"
+        kind, topic = (Image, "~/image") if raw else (CompressedImage, "~/image/compressed")
+        qos = QoSProfile(depth=1, reliability=RELIABILITY[self._settings.input_reliability])
+        subscribe = partial(
+            self.create_subscription,
+            kind,
+            topic,
+            self._on_frame,
+            qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        try:
+            image = subscribe(event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost))
+        except UnsupportedEventTypeError:  # not every middleware tells what it lost
+            image = subscribe()
+        self._inputs.append(image)
+        if self._settings.use_camera_info:
+            self._inputs.append(
+                self.create_subscription(CameraInfo, "~/camera_info", self._on_camera_info, qos)
+            )
+
+    def _release(self) -> None:
+        self._state = "unconfigured"
+        while self._inputs:
+            self.destroy_subscription(self._inputs.pop())
+        if self._outputs is not None:
+            self._outputs.close()
+        if self._perceptor is not None:
+            self._perceptor.close()
+            gc.unfreeze()
+        self._outputs = self._perceptor = self._handler = None
+
+    # Parameters
+
+    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        unconfigured = self._state == "unconfigured"
+        reasons = [reason for change in changes if (reason := parameters.refusal(change, unconfigured))]
+        return SetParametersResult(successful=not reasons, reason="; ".join(reasons))
+
+    def _apply_parameters(self, changes: list[Parameter]) -> None:
+        if not any(change.name in parameters.BY_NAME for change in changes):
+            return
+        self._settings = settings = parameters.read(self)
+        self._watchdog.timer_period_ns = round(settings.input_timeout * 1e9)
+        self._watchdog.reset()  # else the period that is running ends as it began
+        if self._handler is not None:
+            self._handler.apply(settings)
+
+    # Input
+
+    def _on_frame(self, message: Frame, info: Mapping[str, Any]) -> None:
+        handler = self._handler
+        if self._state != "active" or handler is None:
+            return
+        self._watchdog.reset()
+        self._publish_status(handler.handle(message, info))
+        if note := handler.take_note():
+            self._log(note)
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        if self._handler is not None:
+            self._handler.camera_info = message
+
+    def _on_lost(self, event: QoSMessageLostInfo) -> None:
+        if self._handler is not None and self._state == "active" and not self._handler.gaps.exact:
+            self._handler.counters.dropped += event.total_count_change
+
+    def _on_silence(self) -> None:
+        if self._state == "active":
+            topic = self._inputs[0].topic_name
+            publishers = self.count_publishers(topic)
+            self._say(
+                State.NO_INPUT,
+                f"no frame on {topic} for {self._settings.input_timeout:g} s, "
+                f"{publishers} publisher(s) there",
+            )
+
+    # What the node says
+
+    @property
+    def _model(self) -> str:
+        return self._perceptor.bundle.name if self._perceptor else self._settings.model
+
+    @property
+    def _backend(self) -> str:
+        if self._perceptor is None:
+            return self._settings.backend
+        return f"{self._perceptor.backend.name} ({self._perceptor.backend.description})"
+
+    def _say(self, state: State, message: str) -> None:
+        """A status that belongs to no frame: stamped now, with no frame's times."""
+        status = unfilled_status(Header(stamp=self.get_clock().now().to_msg()))
+        status.state, status.message = int(state), message
+        self._publish_status(status)
+
+    def _publish_status(self, status: PerceptionStatus) -> None:
+        state = State(status.state)
+        status.model, status.backend = self._model, self._backend
+        self._status_publisher.publish(status)
+        self._report.note(state, status.message, status.latency_ms)
+        if state not in (State.OK, State.INACTIVE):
+            self._log(f"{state.name}: {status.message}")
+
+    def _log(self, text: str) -> None:
+        admitted = self._log_limit.admit(text)
+        if admitted:
+            self.get_logger().warning(admitted)
+
+    def _publish_diagnostics(self) -> None:
+        if self._failure:
+            self._report.note(State.ERROR, self._failure)
+        counters = self._handler.counters if self._handler else Counters()
+        facts = {"model": self._model, "backend": self._backend}
+        name = f"{self.get_fully_qualified_name()}: catheter perception"
+        self._diagnostics_publisher.publish(
+            self._report.message(
+                name, self._backend, self._state, self.get_clock().now().to_msg(), counters, facts
+            )
+        )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM: exit code 0; 2 with one line on stderr where a parameter is refused."""
+    node = None
+    try:
+        rclpy.init(args=args)
+        node = PerceptionNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (CathError, InvalidParameterValueException, InvalidParameterTypeException) as error:
+        print(f"perception: {error}", file=sys.stderr)
+        return 2
+    except Exception:
+        if rclpy.ok():  # else a signal shut ROS down in the middle of a call, which then failed
+            raise
+    finally:
+        if node is not None:
+            node.close()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,312 @@
+"""A perception node as a process of its own, and a peer in the test's process that talks to it over DDS."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import rclpy
+import torch
+from cath_msgs.msg import ElectrodeArray, PerceptionStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from numpy.typing import NDArray
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from cath_perception.bundle import ModelBundle
+from cath_perception.network import build
+
+Message = TypeVar("Message")
+PATIENCE_S = 30.0
+_domains = itertools.count(os.getpid() * 7)
+
+
+def fresh_domain() -> int:
+    """A ROS domain id (1..101, what Linux' port range leaves), another one at each call."""
+    return 1 + next(_domains) % 101
+
+
+def random_bundle(path: Path, name: str, seed: int, size: int = 128) -> Path:
+    """Save a small network with random weights that finds some electrodes in any image."""
+    torch.manual_seed(seed)
+    architecture = {"name": "light", "widths": [8, 8, 16, 16, 16], "decoder": [16, 16, 16], "hidden": 16}
+    network = build(architecture).eval()
+    with torch.no_grad():
+        network.detect.project.bias[0] = 0.0
+    ModelBundle(name, architecture, size, electrode_threshold=0.4, mask_threshold=0.5).save(path, network)
+    return path
+
+
+class Inbox(list[Message], Generic[Message]):
+    """Messages received on a topic, oldest first."""
+
+
+class Peer:
+    """A ROS node in the test's own process. Nothing is waited for by sleeping: ``wait`` spins."""
+
+    def __init__(self, domain: int, name: str = "peer") -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain)
+        self.node = rclpy.create_node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._clients: dict[str, Any] = {}
+
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def wait(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE_S) -> Any:
+        """Spin until ``condition`` is true and return its value; fail after ``timeout`` s."""
+        end = time.monotonic() + timeout
+        while not (value := condition()):
+            assert time.monotonic() < end, f"waited {timeout:g} s in vain for {what}"
+            self._executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def spin(self, seconds: float) -> None:
+        """Spin for a while, to see that something does not happen."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def listen(self, kind: type[Message], topic: str, matched: bool = True) -> Inbox[Message]:
+        """Subscribe, reliably; with ``matched``, wait until a publisher is there."""
+        inbox: Inbox[Message] = Inbox()
+        subscription = self.node.create_subscription(kind, topic, inbox.append, QoSProfile(depth=100))
+        if matched:
+            self.wait(lambda: subscription.get_publisher_count() > 0, f"a publisher on {topic}")
+        return inbox
+
+    def publisher(self, kind: type, topic: str, qos: QoSProfile | None = None) -> Any:
+        """A publisher, once somebody listens to it."""
+        reliable = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+        publisher = self.node.create_publisher(kind, topic, qos or reliable)
+        self.wait(lambda: publisher.get_subscription_count() > 0, f"a subscriber on {topic}")
+        return publisher
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """Call a service and return its response."""
+        client = self._clients.get(name) or self._clients.setdefault(
+            name, self.node.create_client(kind, name)
+        )
+        self.wait(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        self.wait(future.done, f"the answer of {name}")
+        return future.result()
+
+
+class RemoteNode:
+    """A perception node as others see it: lifecycle and parameters through its services."""
+
+    def __init__(self, peer: Peer, name: str = "/perception") -> None:
+        self.peer, self.name = peer, name
+
+    def change(self, transition: int) -> bool:
+        """Ask for a lifecycle transition; whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self.peer.call(ChangeState, f"{self.name}/change_state", request).success)
+
+    def configure(self) -> bool:
+        return self.change(Transition.TRANSITION_CONFIGURE)
+
+    def activate(self) -> bool:
+        return self.change(Transition.TRANSITION_ACTIVATE)
+
+    def deactivate(self) -> bool:
+        return self.change(Transition.TRANSITION_DEACTIVATE)
+
+    def cleanup(self) -> bool:
+        return self.change(Transition.TRANSITION_CLEANUP)
+
+    @property
+    def state(self) -> str:
+        """The lifecycle state's label."""
+        return str(self.peer.call(GetState, f"{self.name}/get_state", GetState.Request()).current_state.label)
+
+    def set(self, **values: Any) -> list[SetParametersResult]:
+        """Set parameters one by one; the result of each."""
+        request = SetParameters.Request()
+        request.parameters = [
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+        ]
+        return list(self.peer.call(SetParameters, f"{self.name}/set_parameters", request).results)
+
+    def get(self, name: str) -> Any:
+        """A parameter's value."""
+        response = self.peer.call(
+            GetParameters, f"{self.name}/get_parameters", GetParameters.Request(names=[name])
+        )
+        return rclpy.parameter.parameter_value_to_python(response.values[0])
+
+    def parameters(self) -> list[str]:
+        """The names of all parameters."""
+        response = self.peer.call(ListParameters, f"{self.name}/list_parameters", ListParameters.Request())
+        return list(response.result.names)
+
+    def describe(self, names: list[str]) -> list[ParameterDescriptor]:
+        """The descriptors of parameters."""
+        request = DescribeParameters.Request(names=names)
+        return list(
+            self.peer.call(DescribeParameters, f"{self.name}/describe_parameters", request).descriptors
+        )
+
+
+class Stream(RemoteNode):
+    """Frames to a configured node, and what it answers. Topics that are remapped must be given."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        name: str = "/perception",
+        image_topic: str | None = None,
+        electrodes: str | None = None,
+        kind: type = Image,
+    ) -> None:
+        super().__init__(peer, name)
+        self.statuses = peer.listen(PerceptionStatus, f"{name}/status")
+        self.diagnostics = peer.listen(DiagnosticArray, "/diagnostics")
+        self.electrodes = peer.listen(ElectrodeArray, electrodes or f"{name}/electrodes")
+        self.images = peer.publisher(kind, image_topic or f"{name}/image")
+
+    @classmethod
+    def configured(cls, peer: Peer, name: str = "/perception", **topics: Any) -> "Stream":
+        """Configure and activate the node, and connect to all of its topics that are needed."""
+        node = RemoteNode(peer, name)
+        assert node.configure()
+        assert node.activate()
+        return cls(peer, name, **topics)
+
+    def header(self, age: float = 0.0) -> Header:
+        """A header stamped ``age`` s ago."""
+        stamp = self.peer.node.get_clock().now() - rclpy.duration.Duration(seconds=age)
+        return Header(stamp=stamp.to_msg(), frame_id="fluoroscopy")
+
+    def status_of(self, header: Header) -> PerceptionStatus:
+        """The status of the frame with this header."""
+        return self.peer.wait(
+            lambda: next((status for status in self.statuses if status.header == header), None),
+            f"the status of the frame stamped {header.stamp}",
+        )
+
+    def send(self, message: Any) -> PerceptionStatus:
+        """Publish a frame and return its status."""
+        self.images.publish(message)
+        return self.status_of(message.header)
+
+    def answer(self, message: Any) -> ElectrodeArray:
+        """Publish a frame that must be answered, and return its electrodes."""
+        status = self.send(message)
+        assert status.state == PerceptionStatus.OK, status.message
+        return self.peer.wait(lambda: self.electrodes_of(message.header), "electrodes")
+
+    def electrodes_of(self, header: Header) -> ElectrodeArray | None:
+        """The electrodes of the frame with this header, if they have come."""
+        return next((answer for answer in self.electrodes if answer.header == header), None)
+
+    def diagnosed(self, condition: Callable[[DiagnosticStatus, Mapping[str, str]], bool]) -> DiagnosticStatus:
+        """Wait for a status on /diagnostics for which ``condition(status, its values)`` holds."""
+        self.diagnostics.clear()
+
+        def _found() -> DiagnosticStatus | None:
+            statuses = (status for array in self.diagnostics for status in array.status)
+            return next((status for status in statuses if condition(status, values(status))), None)
+
+        return self.peer.wait(_found, "a diagnostic status")
+
+
+def values(status: DiagnosticStatus) -> dict[str, str]:
+    """A diagnostic status' key-value pairs."""
+    return {pair.key: pair.value for pair in status.values}
+
+
+class NodeProcess:
+    """``python -m cath_perception.node`` in a ROS domain; what it prints is kept in ``output``."""
+
+    def __init__(self, domain: int, command: tuple[str, ...], ros_arguments: tuple[str, ...]) -> None:
+        environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1"}
+        arguments = [sys.executable, *command, "--ros-args", *ros_arguments]
+        self._log = Path(os.environ["ROS_LOG_DIR"]) / f"node_{time.monotonic_ns()}.txt"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(arguments, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def output(self) -> str:
+        """What the node has printed so far."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self, timeout: float = PATIENCE_S) -> int:
+        """Wait for its end and return the exit code."""
+        return self._process.wait(timeout)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send a signal and return the exit code."""
+        self._process.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it: politely first, so that the domain is left clean."""
+        if self.running:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def scene(width: int = 320, height: int = 240, seed: int = 0) -> NDArray[np.uint8]:
+    """A grey picture ``(height, width)`` with dark blobs and noise on a gradient."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    picture = 110 + 60 * x / width + 30 * y / height + rng.normal(0, 4, (height, width))
+    for _ in range(8):
+        centre_x, centre_y = rng.uniform(20, width - 20), rng.uniform(20, height - 20)
+        picture -= 70 * np.exp(-((x - centre_x) ** 2 + (y - centre_y) ** 2) / (2 * 3.0**2))
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def image(
+    header: Header, pixels: NDArray[Any], encoding: str = "mono8", big: bool = False, pad: int = 0
+) -> Image:
+    """An Image of ``(H, W)`` or ``(H, W, C)`` pixels, with ``pad`` bytes of rubbish behind each row."""
+    ordered = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder(">" if big else "<")))
+    rows = ordered.view(np.uint8).reshape(pixels.shape[0], -1)
+    padded = np.pad(rows, ((0, 0), (0, pad)), constant_values=77)
+    message = Image(
+        header=header,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=int(big),
+        step=padded.shape[1],
+    )
+    message.data.frombytes(padded.tobytes())
+    return message
