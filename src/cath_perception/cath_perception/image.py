@@ -170,4 +170,4 @@ class Letterbox:
         """``(size / 2, size / 2)`` probabilities to a new ``(height, width)`` mask of 0 and 255, bilinear."""
         inner = self.inner_mask(probability)
         cv2.resize(inner, (self.width, self.height), self._probability, interpolation=cv2.INTER_LINEAR)
-        return np.asarray(cv2.compare(self._probability, float(threshold), cv2.CMP_GE))
+        return np.multiply(self._probability >= threshold, 255, dtype=np.uint8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 import warnings
@@ -92,7 +91,7 @@ def _store(openvino: Any, model: Any, folder: Path, identity: dict[str, str]) ->
         manifest = {"identity": identity} | {name: _sha256(part / name) for name in (MODEL, WEIGHTS)}
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
+        part.replace(folder)
     except RuntimeError as error:
         raise OSError(str(error)) from error
     finally:

@@ -16,9 +16,6 @@ class IntensityRule(nn.Module):
 
     Args:
         low, high: percentiles (0..100) that become 0 and 1, measured on every fourth row and column.
-
-    ``forward`` takes ``(B, 1, H, W)`` float32 of any range and returns the same shape within -0.5..1.5. Values that
-    are not finite count as 0; a constant image becomes 0.
     """
 
     def __init__(self, low: float = 1.0, high: float = 99.0) -> None:
@@ -29,6 +26,10 @@ class IntensityRule(nn.Module):
         self.high = float(high)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(B, 1, H, W)`` float32 of any range to the same shape within -0.5..1.5.
+
+        Values that are not finite count as 0; a constant image becomes 0.
+        """
         x = torch.where(x.abs() <= _LARGEST, x, torch.zeros_like(x))
         values = x[:, :, ::4, ::4].flatten(2)
         last = int(values.shape[2]) - 1
@@ -74,13 +75,11 @@ class DeployedNetwork(nn.Module):
         network: has ``stride`` and returns maps as ``LightNet`` does.
         low, high: percentiles of the intensity rule.
         candidates: how many peaks are returned.
-
-    ``forward`` takes ``(B, 1, S, S)`` float32 raw pixels of any range, S a multiple of 32, and returns candidates
-    ``(B, K, 5)`` float32 (x, y, width, height in network-input px, score; by falling score) and the mask's
-    probability ``(B, S/2, S/2)`` float32.
     """
 
-    def __init__(self, network: nn.Module, low: float = 1.0, high: float = 99.0, candidates: int = 128) -> None:
+    def __init__(
+        self, network: nn.Module, low: float = 1.0, high: float = 99.0, candidates: int = 128
+    ) -> None:
         super().__init__()
         self.rule = IntensityRule(low, high)
         self.network = network
@@ -88,6 +87,11 @@ class DeployedNetwork(nn.Module):
         self.candidates = candidates
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, 1, S, S)`` float32 raw pixels of any range, S a multiple of 32, to candidates and mask.
+
+        Candidates are ``(B, K, 5)`` float32 (x, y, width, height in network-input px, score; by falling score), the
+        mask is a probability ``(B, S/2, S/2)`` float32.
+        """
         maps = self.network(self.rule(image))
         mask = maps["mask"]
         half = (int(image.shape[2]) // 2, int(image.shape[3]) // 2)

@@ -1,0 +1,235 @@
+"""Electrodes and centrelines of one frame to catheters. Positions and lengths are image px."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cath_perception.centerline import Trace, arc_lengths, resampled, smoothed
+from cath_perception.skeleton import Floats, greedy_pairs, turning
+from cath_perception.types import Catheter, Centerline, Electrode
+
+# All of these are in widths of the shaft.
+_REACH = 1.0
+"""An electrode belongs to a centreline that passes within this distance."""
+_TIP_REACH = 3.0
+"""An electrode beyond an end of a centreline, and in its direction, is this far away at most."""
+_HOP = 4.0
+"""Neighbouring electrodes of a run that joins two centrelines are this far apart at most."""
+_BORDER = 1.5
+"""An end this near to the image's border is where the shaft enters."""
+
+_TIP_TURN = math.radians(45.0)
+_RUN_TURN = math.radians(100.0)
+_TANGENT = 8
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """Each electrode's distance from a centreline and its place along it, both ``(N,)``."""
+
+    distance: Floats
+    along: Floats
+
+
+def group(
+    electrodes: Sequence[Electrode], traces: Sequence[Trace], width: int, height: int
+) -> tuple[tuple[Electrode, ...], tuple[Catheter, ...]]:
+    """One catheter for every centreline, with its electrodes ordered from the distal tip.
+
+    Args:
+        electrodes: as decoded, in any order.
+        traces: centrelines of unknown direction.
+        width, height: of the image.
+
+    Returns the electrodes in the order given, with catheter and index filled in where a shaft was found, and the catheters,
+    the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads from one
+    centreline to another, the two become one. Types are not told.
+    """
+    positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
+    shafts = _joined(list(traces), positions)
+    shafts = [_reaching_tips(shaft, _loose(positions, shafts)) for shaft in shafts]
+    shafts.sort(key=lambda shaft: -_length(shaft) * shaft.score)
+    onto = [project(positions, shaft.points) for shaft in shafts]
+    owner = _owners(onto, shafts, len(electrodes))
+    named = list(electrodes)
+    catheters = []
+    for number, shaft in enumerate(shafts):
+        mine = np.flatnonzero(owner == number)
+        points, along = _from_tip(shaft, onto[number].along[mine], width, height)
+        order = mine[np.argsort(along, kind="stable")].tolist()
+        for index, which in enumerate(order):
+            named[which] = replace(electrodes[which], catheter=number, index=index)
+        rings = tuple(named[which] for which in order)
+        score = shaft.score
+        if rings:
+            score = (score + sum(ring.score for ring in rings) / len(rings)) / 2.0
+        line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width)
+        catheters.append(Catheter(number, rings, line, score))
+    return tuple(named), tuple(catheters)
+
+
+def project(positions: Floats, points: Floats) -> _Projection:
+    """The nearest place on a polyline ``(M, 2)`` for each of ``(N, 2)`` positions."""
+    if not len(positions):
+        return _Projection(np.empty(0), np.empty(0))
+    apart = positions[:, None, :] - points[None, :, :]
+    nearest = np.square(apart).sum(axis=2).argmin(axis=1)
+    along = arc_lengths(points)
+    best, place = np.full(len(positions), np.inf), np.zeros(len(positions))
+    for first in (np.maximum(nearest - 1, 0), np.minimum(nearest, len(points) - 2)):
+        start, step = points[first], points[first + 1] - points[first]
+        length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
+        part = (((positions - start) * step).sum(axis=1) / length**2).clip(0.0, 1.0)
+        offset = positions - start - part[:, None] * step
+        distance = np.hypot(offset[:, 0], offset[:, 1])
+        place = np.where(distance < best, along[first] + part * length, place)
+        best = np.minimum(best, distance)
+    return _Projection(best, place)
+
+
+def _owners(onto: list[_Projection], shafts: list[Trace], count: int) -> np.ndarray:
+    """For each electrode the shaft it is nearest to in widths, -1 beyond the reach of all."""
+    if not shafts:
+        return np.full(count, -1)
+    widths = np.stack([p.distance / shaft.width for p, shaft in zip(onto, shafts, strict=True)])
+    owner = widths.argmin(axis=0)
+    owner[widths.min(axis=0) > _REACH] = -1
+    return owner
+
+
+def _loose(positions: Floats, shafts: list[Trace]) -> Floats:
+    """The positions that no shaft passes."""
+    onto = [project(positions, shaft.points) for shaft in shafts]
+    return positions[_owners(onto, shafts, len(positions)) < 0]
+
+
+def _joined(shafts: list[Trace], positions: Floats) -> list[Trace]:
+    """Join shafts between which a run of electrodes lies, one pair of ends after another."""
+    while len(shafts) > 1:
+        loose = _loose(positions, shafts)
+        ends = [(i, side) for i, shaft in enumerate(shafts) if not shaft.closed for side in (0, 1)]
+        runs: dict[tuple[int, int], Floats] = {}
+        for a in range(len(ends) if len(loose) else 0):
+            for b in range(a + 1, len(ends)):
+                if ends[a][0] != ends[b][0]:
+                    run = _run(shafts[ends[a][0]], ends[a][1], shafts[ends[b][0]], ends[b][1], loose)
+                    if run is not None:
+                        runs[a, b] = run
+        pairs = greedy_pairs({pair: float(len(run)) for pair, run in runs.items()})
+        if not pairs:
+            break
+        a, b = pairs[0]
+        (i, side), (j, other) = ends[a], ends[b]
+        first = shafts[i].points if side else shafts[i].points[::-1]
+        second = shafts[j].points[::-1] if other else shafts[j].points
+        whole = _merged(shafts[i], shafts[j], np.concatenate((first, runs[a, b], second)))
+        shafts = [shaft for n, shaft in enumerate(shafts) if n not in (i, j)] + [whole]
+    return shafts
+
+
+def _run(first: Trace, side: int, second: Trace, other: int, loose: Floats) -> Floats | None:
+    """The loose positions, in order, that lead from one end to another in short hops; None if they do not."""
+    start, stop = first.points[-side], second.points[-other]
+    chord = stop - start
+    length = float(np.hypot(*chord))
+    width = (first.width + second.width) / 2.0
+    if length < 1.0 or turning(_outward(first, side), _outward(second, other), chord) > _RUN_TURN:
+        return None
+    along = (loose - start) @ chord / length
+    aside = np.abs((loose - start) @ np.array((-chord[1], chord[0]))) / length
+    between = (along > 0) & (along < length) & (aside <= max(width, 0.2 * length))
+    run = loose[between][np.argsort(along[between])]
+    if not len(run):
+        return None
+    hops = np.diff(np.concatenate((start[None], run, stop[None])), axis=0)
+    return run if np.hypot(hops[:, 0], hops[:, 1]).max() <= _HOP * width else None
+
+
+def _merged(first: Trace, second: Trace, points: Floats) -> Trace:
+    """One evenly spaced trace; width and score are weighted by length."""
+    lengths = _length(first), _length(second)
+    part = lengths[0] / max(sum(lengths), 1e-9)
+    return Trace(
+        _even(points, _spacing(first)),
+        part * first.width + (1.0 - part) * second.width,
+        part * first.score + (1.0 - part) * second.score,
+    )
+
+
+def _reaching_tips(shaft: Trace, loose: Floats) -> Trace:
+    """Carry open ends on to electrodes that lie just beyond them."""
+    if shaft.closed or not len(loose):
+        return shaft
+    points = shaft.points
+    for side in (0, 1):
+        while len(loose):
+            outward = _direction(points, side)
+            away = loose - points[-side]
+            distance = np.hypot(away[:, 0], away[:, 1])
+            ahead = away @ outward >= math.cos(_TIP_TURN) * distance
+            usable = ahead & (distance <= _TIP_REACH * shaft.width) & (distance > 1.0)
+            if not usable.any():
+                break
+            nearest = int(np.where(usable, distance, np.inf).argmin())
+            tip, loose = loose[[nearest]], np.delete(loose, nearest, axis=0)
+            points = np.concatenate((points, tip) if side else (tip, points))
+    return shaft if points is shaft.points else replace(shaft, points=_even(points, _spacing(shaft)))
+
+
+def _from_tip(shaft: Trace, along: Floats, width: int, height: int) -> tuple[Floats, Floats]:
+    """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
+    length = _length(shaft)
+    if shaft.closed:
+        return _from_gap(shaft.points, along, length)
+    if _tip_is_start(shaft, along, length, width, height):
+        return shaft.points, along
+    return shaft.points[::-1], length - along
+
+
+def _tip_is_start(shaft: Trace, along: Floats, length: float, width: int, height: int) -> bool:
+    """Electrodes sit near the tip; the shaft enters at the border. The former count for more."""
+    inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in (shaft.points[0], shaft.points[-1])]
+    enters = [edge <= _BORDER * shaft.width for edge in inset]
+    if not len(along):
+        return bool(inset[0] >= inset[1])
+    start = float(along.min()) / length + 0.5 * enters[0]
+    end = 1.0 - float(along.max()) / length + 0.5 * enters[1]
+    return start < end if start != end else bool(inset[0] >= inset[1])
+
+
+def _from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Floats]:
+    """A ring has no tip: begin after the widest gap between its electrodes."""
+    if not len(along):
+        return points, along
+    places = np.sort(along)
+    gaps = np.diff(np.concatenate((places, places[:1] + length)))
+    start = float(places[(int(gaps.argmax()) + 1) % len(places)])
+    first = int(np.searchsorted(arc_lengths(points), start)) % len(points)
+    return np.roll(points, -first, axis=0), (along - start) % length
+
+
+def _even(points: Floats, spacing: float) -> Floats:
+    return smoothed(resampled(points, arc_lengths(points), spacing), closed=False)
+
+
+def _spacing(shaft: Trace) -> float:
+    return _length(shaft) / (len(shaft.points) - 1)
+
+
+def _length(shaft: Trace) -> float:
+    return float(arc_lengths(shaft.points)[-1])
+
+
+def _outward(shaft: Trace, side: int) -> Floats:
+    return _direction(shaft.points, side)
+
+
+def _direction(points: Floats, side: int) -> Floats:
+    """Unit direction in which a curve leaves at its start (0) or end (1)."""
+    ordered = points if side else points[::-1]
+    away = ordered[-1] - ordered[max(0, len(ordered) - 1 - _TANGENT)]
+    return away / max(float(np.hypot(*away)), 1e-9)
