@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "make a bag from a DICOM file, images, a video or synthetic frames",
     ),
     "replay": ("cath_perception.commands.replay", "publish a bag at its own pace"),
+    "node": ("cath_perception.commands.node", "start the perception node where ros2 launch is not installed"),
     "bench": ("cath_perception.commands.bench", "measure what a frame costs"),
     "train": ("cath_training.commands.train", "train a network"),
     "eval": ("cath_training.commands.evaluate", "measure a model against the truth"),

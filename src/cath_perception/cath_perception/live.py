@@ -50,19 +50,26 @@ def node_command(image_topic: str, settings: dict[str, Any], params_file: Path |
 
 
 class Process:
-    """A child process that is ended by SIGINT, the way Ctrl-C ends it; its output goes to ``log``."""
+    """A child process that is ended by SIGINT, the way Ctrl-C ends it; its output goes to ``log``, or to ours."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
-        self.name, self.log = command[2] if len(command) > 2 else command[0], log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as file:
+    def __init__(self, command: Sequence[str], log: Path | None) -> None:
+        self.name, self.log = " ".join(command[1:3]), log
+        output: int | None = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            # a session of its own: Ctrl-C reaches the child through stop() only, once
             self._child = subprocess.Popen(
                 command,
-                stdout=file,
-                stderr=subprocess.STDOUT,
+                stdout=output,
+                stderr=None if output is None else subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=os.environ.copy(),
+                start_new_session=True,
             )
+        finally:
+            if output is not None:
+                os.close(output)
 
     @property
     def pid(self) -> int:
@@ -75,7 +82,9 @@ class Process:
         return self._child.poll()
 
     def last_words(self, lines: int = 4) -> str:
-        """The end of its output."""
+        """The end of its output; where it went to ours, that is said."""
+        if self.log is None:
+            return "see its output above"
         return " | ".join(self.log.read_text(errors="replace").strip().splitlines()[-lines:])
 
     def stop(self, timeout: float = 10.0) -> int:
@@ -112,7 +121,7 @@ class Session:
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
 
-    def start(self, command: Sequence[str], log: Path) -> Process:
+    def start(self, command: Sequence[str], log: Path | None) -> Process:
         """Run ``command`` until the session ends."""
         child = Process(command, log)
         self._children.append(child)
@@ -130,7 +139,8 @@ class Session:
                 )
             if time.monotonic() > end:
                 raise LiveError(
-                    f"waited {timeout:g} s in vain for {what}" + (f"; see {child.log}" if child else "")
+                    f"waited {timeout:g} s in vain for {what}"
+                    + (f"; see {child.log}" if child and child.log else "")
                 )
             self._executor.spin_once(timeout_sec=0.05)
 
@@ -162,7 +172,7 @@ class Session:
             raise LiveError(f"the perception node refused: {child.last_words()}")
 
     def start_perception(
-        self, image_topic: str, settings: dict[str, Any], log: Path, params_file: Path | None = None
+        self, image_topic: str, settings: dict[str, Any], log: Path | None, params_file: Path | None = None
     ) -> Process:
         """Start the node, configure and activate it."""
         child = self.start(node_command(image_topic, settings, params_file), log)

@@ -114,7 +114,8 @@ def _write(picture: NDArray[Any], text: str, at: tuple[float, float], size: floa
     (width, height), _ = cv2.getTextSize(text, _FONT, size, 1)
     x = int(min(max(at[0], 1.0), max(picture.shape[1] - width - 2.0, 1.0)))
     y = int(min(max(at[1], height + 1.0), picture.shape[0] - 2.0))
-    cv2.putText(picture, text, (x, y), _FONT, size, (0, 0, 0), 3, cv2.LINE_AA)
+    for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):  # a thicker stroke is wider text from OpenCV 5 on
+        cv2.putText(picture, text, (x + dx, y + dy), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(picture, text, (x, y), _FONT, size, colour, 1, cv2.LINE_AA)
 
 

@@ -19,7 +19,7 @@ from cath_perception.scoring import Tally
 from cath_perception.sources.bag import BagSource
 
 SUMMARY = "find catheters in a moving X-ray sequence with the real ROS 2 node; results in out/"
-SYNTHETIC = "synthetic:seconds=20,rate=15,size=512,seed=6"
+SYNTHETIC = "synthetic:seconds=20,rate=15,size=512,seed=9"
 SHEET_TILES = 9
 
 
@@ -114,7 +114,6 @@ def _show(bag: Path, answers: Any, out: Path) -> tuple[Tally | None, dict[str, f
     tally, electrodes, catheters, answered, tiles = Tally(), 0, 0, 0, []
     with BagSource(bag) as source, VideoWriter(out / "video.mp4", source.info.rate_hz) as video:
         count = source.info.frames or 1
-        chosen = {round(k * (count - 1) / (SHEET_TILES - 1)) for k in range(SHEET_TILES)}
         truth_known = False
         for frame in track(source, "video", total=count, transient=True):
             stamp = source.start_ns + round(frame.time_s * 1e9)
@@ -132,7 +131,7 @@ def _show(bag: Path, answers: Any, out: Path) -> tuple[Tally | None, dict[str, f
                 tally.add([(e.x, e.y) for e in result.electrodes], truth, max(width, height))
                 add_truth(picture, truth)
             video.add(picture)
-            if frame.index in chosen:
+            if frame.index * SHEET_TILES >= len(tiles) * count:  # evenly over the recording, answered frames only
                 tiles.append(picture)
     if not answered:
         raise SourceError(f"none of the frames of {bag} was answered")
