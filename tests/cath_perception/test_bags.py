@@ -1,6 +1,5 @@
 """Bags: whole or not at all, exact, readable by others, and damaged ones named."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +67,9 @@ class Random(FrameSource):
         for index in range(self.good):
             pixels = rng.integers(0, 1 << self.bits, (21, self.info.width))
             typed = pixels.astype(np.uint8 if self.bits == 8 else np.uint16)
-            yield SourceFrame(typed, (index + 0.01 * index**2) / 10, index, "random", TRUTH if self.truth else None)
+            yield SourceFrame(
+                typed, (index + 0.01 * index**2) / 10, index, "random", TRUTH if self.truth else None
+            )
         if self.good < 5:
             raise SourceError("the rest is missing")
 
@@ -169,7 +170,7 @@ def test_an_existing_bag_is_kept_unless_forced(tmp_path: Path) -> None:
     assert (path / "bag.mcap").read_bytes() == before
     record(Random(16), path, force=True)
     assert open_source(str(path)).info.bits == 16
-    assert os.listdir(tmp_path) == ["bag"]
+    assert [item.name for item in tmp_path.iterdir()] == ["bag"]
 
 
 def test_force_replaces_nothing_but_bags(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
         record(Random(good=3), tmp_path / "bag")
     with pytest.raises(SourceError, match="no frames"):
         record(_Empty(), tmp_path / "bag")
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())
 
 
 class _Empty(FrameSource):
@@ -265,7 +266,9 @@ def test_foreign_images_with_padded_rows(tmp_path: Path, encoding: str, big: int
 
 
 def test_a_raw_message_is_kept_byte_for_byte(tmp_path: Path) -> None:
-    data = bytes(typestore().serialize_cdr(typestore().types["std_msgs/msg/String"](data="x"), "std_msgs/msg/String"))
+    data = bytes(
+        typestore().serialize_cdr(typestore().types["std_msgs/msg/String"](data="x"), "std_msgs/msg/String")
+    )
     with BagWriter(tmp_path / "bag") as writer:
         writer.add_topic("/text", "std_msgs/msg/String")
         writer.write_raw("/text", START, data)
@@ -277,4 +280,4 @@ def test_a_raw_message_is_kept_byte_for_byte(tmp_path: Path) -> None:
 def test_a_type_that_nobody_defined(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="other_msgs/msg/Thing"), BagWriter(tmp_path / "bag") as writer:
         writer.add_topic("/thing", "other_msgs/msg/Thing")
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())

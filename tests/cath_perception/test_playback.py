@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cath_perception.bags import CAMERA_INFO_TOPIC, IMAGE_TOPIC, METADATA_TOPIC, BagReader, BagWriter, typestore
+from cath_perception.bags import (
+    CAMERA_INFO_TOPIC,
+    IMAGE_TOPIC,
+    METADATA_TOPIC,
+    BagReader,
+    BagWriter,
+    typestore,
+)
 from cath_perception.errors import SourceError
 from cath_perception.playback import Playback, stamp_ns, with_stamp
 
@@ -71,7 +78,9 @@ def test_once_through(bag: BagReader) -> None:
     messages = list(Playback(bag))
     assert [message.topic for message in messages] == [METADATA_TOPIC] + [IMAGE_TOPIC] * 5
     assert [message.time_ns for message in messages[1:]] == [START + index * PERIOD for index in range(5)]
-    assert [stamp_ns(message.data) for message in messages[1:]] == [message.time_ns for message in messages[1:]]
+    assert [stamp_ns(message.data) for message in messages[1:]] == [
+        message.time_ns for message in messages[1:]
+    ]
 
 
 @pytest.mark.parametrize("start_s", [0.0, 0.25])

@@ -202,7 +202,7 @@ class Replayer:
                     f"{here} of {wanted} subscribers on {publisher.topic_name} after {waited:.0f} s; going on"
                 )
                 return
-            if waited > 2.0 and not told:
+            if waited > 1.0 and not told:
                 say(f"waiting for {wanted} subscriber(s) on {publisher.topic_name} (--no-wait does not)")
                 told = True
             self._publish_clock(self._playback.begin_ns)

@@ -55,7 +55,16 @@ def test_a_bag_can_be_recorded_again(folder: Path, tmp_path: Path) -> None:
 
 def test_the_generator_is_asked_for_what_is_wanted(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    call("synthetic:seed=3,seconds=9", str(tmp_path / "bag"), "--seconds", "0.3", "--rate", "10", "--size", "128")
+    call(
+        "synthetic:seed=3,seconds=9",
+        str(tmp_path / "bag"),
+        "--seconds",
+        "0.3",
+        "--rate",
+        "10",
+        "--size",
+        "128",
+    )
     with open_source(str(tmp_path / "bag")) as source:
         assert (source.info.width, source.info.frames, source.info.rate_hz) == (128, 3, 10)
         assert "resized_from" not in source.info.metadata

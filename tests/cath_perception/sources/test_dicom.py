@@ -143,7 +143,10 @@ def test_calibrated_spacing_wins_and_detector_spacing_is_named_as_such(make_dico
     assert info.pixel_spacing_mm == 0.25
     assert "PixelSpacing" in info.metadata["pixel_spacing_plane"]
     info = open_source(str(make_dicom(pattern(1, 4, 4, 8), ImagerPixelSpacing=[0.4, 0.4]))).info
-    assert (info.pixel_spacing_mm, info.metadata["pixel_spacing_plane"]) == (0.4, "detector (ImagerPixelSpacing)")
+    assert (info.pixel_spacing_mm, info.metadata["pixel_spacing_plane"]) == (
+        0.4,
+        "detector (ImagerPixelSpacing)",
+    )
 
 
 def test_enhanced_xa_keeps_its_facts_in_functional_groups(make_dicom: MakeDicom) -> None:

@@ -103,7 +103,9 @@ def test_generator_options() -> None:
     assert parse_options("synthetic:seconds=2.5, seed=3") == {"seconds": 2.5, "seed": 3}
 
 
-@pytest.mark.parametrize("spec", ["synthetic:seconds", "synthetic:size=1", "synthetic:rate=fast", "synthetic:seed=-1"])
+@pytest.mark.parametrize(
+    "spec", ["synthetic:seconds", "synthetic:size=1", "synthetic:rate=fast", "synthetic:seed=-1"]
+)
 def test_bad_generator_options_are_refused(spec: str) -> None:
     with pytest.raises(SourceError, match="synthetic"):
         open_source(spec)

@@ -73,3 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     except CathError as error:
         print(f"cath: {error}", file=sys.stderr)
         return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
