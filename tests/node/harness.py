@@ -29,9 +29,10 @@ from std_msgs.msg import Header
 
 from cath_perception.bundle import ModelBundle
 from cath_perception.network import build
+from cath_perception.perceptor import Perceptor
 
 Message = TypeVar("Message")
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 _domains = itertools.count(os.getpid() * 7)
 
 
@@ -41,13 +42,17 @@ def fresh_domain() -> int:
 
 
 def random_bundle(path: Path, name: str, seed: int, size: int = 128) -> Path:
-    """Save a small network with random weights that finds some electrodes in any image."""
+    """Save a small network with random weights that finds some electrodes in any image.
+
+    It is converted for OpenVINO here, so that the nodes that load it find it in the cache.
+    """
     torch.manual_seed(seed)
     architecture = {"name": "light", "widths": [8, 8, 16, 16, 16], "decoder": [16, 16, 16], "hidden": 16}
     network = build(architecture).eval()
     with torch.no_grad():
         network.detect.project.bias[0] = 0.0
     ModelBundle(name, architecture, size, electrode_threshold=0.4, mask_threshold=0.5).save(path, network)
+    Perceptor.open(path, "openvino").close()
     return path
 
 
@@ -225,8 +230,7 @@ class Stream(RemoteNode):
         return next((answer for answer in self.electrodes if answer.header == header), None)
 
     def diagnosed(self, condition: Callable[[DiagnosticStatus, Mapping[str, str]], bool]) -> DiagnosticStatus:
-        """Wait for a status on /diagnostics for which ``condition(status, its values)`` holds."""
-        self.diagnostics.clear()
+        """Wait for a status on /diagnostics for which ``condition(status, its values)`` holds, or held before."""
 
         def _found() -> DiagnosticStatus | None:
             statuses = (status for array in self.diagnostics for status in array.status)

@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def running(start: Callable[..., NodeProcess], bundle: Path) -> NodeProcess:
-    return start("-p", f"model:={bundle}", "-p", "backend:=openvino", "-p", "max_age:=20.0")
+def running(start: Callable[..., NodeProcess], bundle: Path) -> Iterator[NodeProcess]:
+    process = start("-p", f"model:={bundle}", "-p", "backend:=openvino", "-p", "max_age:=20.0")
+    yield process
+    process.kill()
 
 
 def test_every_transition_and_another_model(
@@ -138,7 +140,7 @@ def test_backend_that_cannot_work_is_named(running: NodeProcess, peer: Peer) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_a_node_that_is_only_starting_up(
+def test_signal_ends_a_node_that_is_not_configured(
     start: Callable[..., NodeProcess], peer: Peer, number: signal.Signals
 ) -> None:
     process = start()

@@ -164,10 +164,13 @@ def test_everything_recorded_is_there(peer: Peer, start: Start, bag: Path, ears:
 
 
 def test_stamps_of_the_present(peer: Peer, start: Start, bag: Path, ears: Ears) -> None:
+    infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
     before = time.time_ns()
     ended(peer, replay(start, bag, "--stamp-now", "--rate", "4"))
     stamps = [stamp for _, stamp, _ in ears.images]
     assert before < stamps[0] < stamps[-1] < time.time_ns()
+    assert [nanoseconds(info.header.stamp) for info in infos] == stamps
+    np.testing.assert_allclose(np.diff(stamps), 1e9 / RATE / 4, atol=1000)
     assert len(stamps) == FRAMES
     assert ears.clocks == []
 

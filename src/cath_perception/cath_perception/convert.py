@@ -17,11 +17,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cath_perception.errors import ImageError
-from cath_perception.image import gray_from_buffer
+from cath_perception.image import ENCODINGS, gray_from_buffer
 from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode
 
 try:
-    from cv_bridge import CvBridge, CvBridgeError
+    from cv_bridge import CvBridge
 except ImportError:  # ROS from wheels has no cv_bridge; the core reads the same encodings itself
     CvBridge = None
 
@@ -51,24 +51,25 @@ def pixels_by_core(message: Image) -> NDArray[np.generic]:
 
 
 def pixels_by_cv_bridge(message: Image) -> NDArray[np.generic]:
-    """``pixels_from_image`` with cv_bridge: it unpacks rows and bytes, the core makes grey and checks."""
-    if message.width * message.height == 0 or len(message.data) < message.height * message.step:
-        return pixels_by_core(message)  # cv_bridge divides by these sizes: let the core name what is wrong
-    try:
-        unpacked = np.ascontiguousarray(CvBridge().imgmsg_to_cv2(message, "passthrough"))
-    except (CvBridgeError, KeyError, TypeError, ValueError) as error:
-        raise ImageError(
-            f"cv_bridge cannot read an image of encoding '{message.encoding}', {message.width} x "
-            f"{message.height}, step {message.step}: {error}"
-        ) from error
-    return gray_from_buffer(
-        unpacked.reshape(-1).view(np.uint8),
-        message.width,
-        message.height,
-        message.encoding,
-        unpacked.strides[0],
-        sys.byteorder == "big",
-    )
+    """``pixels_from_image`` with cv_bridge: it unpacks the rows, the core makes grey and checks the values.
+
+    Images that cv_bridge misreads or fails on are left to the core: rows padded by less than whole pixels, the other
+    byte order (with NumPy 2), and sizes or encodings that are wrong.
+    """
+    if not _cv_bridge_reads(message):
+        return pixels_by_core(message)
+    pixels = np.ascontiguousarray(CvBridge().imgmsg_to_cv2(message, "passthrough"))
+    big = sys.byteorder == "big"
+    return gray_from_buffer(pixels, message.width, message.height, message.encoding, pixels.strides[0], big)
+
+
+def _cv_bridge_reads(message: Image) -> bool:
+    kind = ENCODINGS.get(message.encoding)
+    if kind is None or bool(message.is_bigendian) != (sys.byteorder == "big"):
+        return False
+    pixel = np.dtype(kind.dtype).itemsize * kind.channels
+    whole = message.step % pixel == 0 and message.step >= message.width * pixel > 0
+    return whole and len(message.data) == message.height * message.step > 0
 
 
 def pixels_from_compressed(message: CompressedImage) -> NDArray[np.generic]:
