@@ -188,7 +188,14 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
         record(Random(good=3), tmp_path / "bag")
     with pytest.raises(SourceError, match="no frames"):
         record(_Empty(), tmp_path / "bag")
+    with pytest.raises(KeyboardInterrupt):
+        record(Random(), tmp_path / "bag", on_frame=_interrupt)
     assert not list(tmp_path.iterdir())
+
+
+def _interrupt(frame: SourceFrame) -> None:
+    if frame.index == 2:
+        raise KeyboardInterrupt
 
 
 class _Empty(FrameSource):

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from threading import Event
 from typing import Any
 
@@ -22,7 +23,7 @@ from rosgraph_msgs.msg import Clock
 
 from cath_perception.bags import NANOSECONDS, BagMessage, BagReader, typestore
 from cath_perception.errors import SourceError
-from cath_perception.playback import CLOCK_TOPIC, Playback, with_stamp
+from cath_perception.playback import CLOCK_TOPIC, Playback, stamp_ns, with_stamp
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SETTLE_S = 0.3
@@ -41,7 +42,7 @@ class ReplayOptions:
         subscribers: how many subscribers of the images to wait for before the first one; 0 does not wait.
         wait_s: how long to wait for them; then the replay begins without.
         image_topic: publish the images under this name instead of the recorded one.
-        stamp_now: give messages the wall clock's time as header stamp instead of the recorded one.
+        stamp_now: move header stamps to the present: to the wall clock's time at which the message is due.
     """
 
     rate: float = 1.0
@@ -98,7 +99,7 @@ class Replayer:
         self._clock = (
             node.create_publisher(Clock, CLOCK_TOPIC, QoSProfile(depth=1)) if options.clock_hz else None
         )
-        self._clock_ns = 0
+        self._clock_ns = self._started_ns = 0
         self._publishers: dict[str, Publisher[Any]] = {}
         for topic in self._playback.topics():
             self._add(topic)
@@ -133,11 +134,14 @@ class Replayer:
     def run(self) -> ReplaySummary:
         """Wait for subscribers, publish everything, and return when it is done or stopped."""
         summary = ReplaySummary()
+        # The first message is read before time begins, so that it is not late by the opening of the file.
+        messages = iter(self._playback)
+        head = list(islice(messages, 1))
         self._await_subscribers()
-        started = time.monotonic()
+        started, self._started_ns = time.monotonic(), time.time_ns()
         tick = started
         begin_ns, rate = self._playback.begin_ns, self._options.rate
-        for message in self._playback:
+        for message in chain(head, messages):
             due = started + (message.time_ns - begin_ns) / NANOSECONDS / rate
             tick = self._sleep_until(due, tick, started)
             if self._stop.is_set():
@@ -167,7 +171,7 @@ class Replayer:
             return
         data = bytes(message.data)
         if self._options.stamp_now and self._reader.has_header(message.msgtype):
-            data = with_stamp(data, time.time_ns())
+            data = with_stamp(data, self._present_ns(stamp_ns(data)))
         if message.topic == self._images:
             # So that no frame comes from what its subscriber still takes for the future.
             self._publish_clock(message.time_ns)
@@ -175,6 +179,10 @@ class Replayer:
             summary.late_ms.append(1000 * (time.monotonic() - due))
         publisher.publish(data)
         summary.messages += 1
+
+    def _present_ns(self, recorded_ns: int) -> int:
+        """The wall clock's time at which a stamp is due; equal stamps stay equal."""
+        return self._started_ns + round((recorded_ns - self._playback.begin_ns) / self._options.rate)
 
     def _publish_clock(self, time_ns: int) -> None:
         if self._clock is None:

@@ -10,8 +10,6 @@ from cath_perception.recording import RecordingSummary, record
 from cath_perception.sources import FrameSource, SourceInfo, SourceOptions, adapt, open_source
 from cath_perception.sources.synthetic import is_synthetic, parse_options
 
-SUMMARY = "make a ROS 2 bag (MCAP) of a DICOM file, images, a video, a bag or synthetic frames"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``record`` takes to its parser."""

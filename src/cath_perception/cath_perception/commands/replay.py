@@ -5,8 +5,6 @@ import sys
 
 from cath_perception.errors import CathError
 
-SUMMARY = "publish a bag on ROS 2 topics at its own pace, with /clock"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``replay`` takes to its parser."""
@@ -56,7 +54,11 @@ def run(args: argparse.Namespace, ros_args: list[str] | None = None) -> int:
         image_topic=args.image_topic,
         stamp_now=args.stamp_now,
     )
-    summary = replay(args.bag, options, ros_args)
+    try:
+        summary = replay(args.bag, options, ros_args)
+    except KeyboardInterrupt:
+        say("interrupted before the first message")
+        return 0
     say(f"replayed {summary}{' (interrupted)' if summary.interrupted else ''}")
     return 0
 
