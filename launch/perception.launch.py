@@ -28,10 +28,14 @@ PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 ARGUMENTS = (
     DeclareLaunchArgument("image_topic", default_value="/fluoroscopy/image_raw", description="X-ray images."),
     DeclareLaunchArgument(
-        "camera_info_topic", default_value="", description="Camera info; empty: camera_info beside the images."
+        "camera_info_topic",
+        default_value="",
+        description="Camera info; empty: camera_info beside the images.",
     ),
     DeclareLaunchArgument(
-        "params_file", default_value=str(SHARE / "config" / "perception.yaml"), description="Parameters of the node."
+        "params_file",
+        default_value=str(SHARE / "config" / "perception.yaml"),
+        description="Parameters of the node.",
     ),
     DeclareLaunchArgument(
         "model", default_value="", description="Model's name or bundle folder; empty: as in params_file."
@@ -44,7 +48,10 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
     DeclareLaunchArgument(
-        "autostart", default_value="true", choices=["true", "false"], description="Configure and activate the node."
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="Configure and activate the node.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
@@ -80,6 +87,7 @@ def perception_node(value: dict[str, str]) -> LifecycleNode:
         ],
         ros_arguments=["--log-level", value["log_level"]],
         output="screen",
+        sigterm_timeout="20",  # a model that is being compiled cannot be interrupted at once
     )
 
 
@@ -88,7 +96,9 @@ def change(node: LifecycleNode, transition: int) -> EmitEvent:
     return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
 
 
-def on_transition(node: LifecycleNode, start: str, goal: str, *entities: LaunchDescriptionEntity) -> RegisterEventHandler:
+def on_transition(
+    node: LifecycleNode, start: str, goal: str, *entities: LaunchDescriptionEntity
+) -> RegisterEventHandler:
     """Does ``entities`` the first time that ``node`` goes from ``start`` to ``goal``."""
     return RegisterEventHandler(
         OnStateTransition(
@@ -113,8 +123,12 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         replay = IncludeLaunchDescription(source, launch_arguments={"bag": value["bag"]}.items())
         entities.append(on_transition(node, "activating", "active", replay))
     if value["autostart"] == "true":
-        failed = LogInfo(msg="not configured, for the reason above; mend it, then configure and activate the node")
-        entities.append(on_transition(node, "configuring", "inactive", change(node, Transition.TRANSITION_ACTIVATE)))
+        failed = LogInfo(
+            msg="not configured, for the reason above; mend it, then configure and activate the node"
+        )
+        entities.append(
+            on_transition(node, "configuring", "inactive", change(node, Transition.TRANSITION_ACTIVATE))
+        )
         entities.append(on_transition(node, "configuring", "unconfigured", failed))
         return [*entities, node, change(node, Transition.TRANSITION_CONFIGURE)]
     return [*entities, node]

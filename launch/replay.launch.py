@@ -9,8 +9,12 @@ from launch_ros.actions import Node
 ARGUMENTS = (
     DeclareLaunchArgument("bag", description="Bag to play: its folder, or an .mcap file."),
     DeclareLaunchArgument("rate", default_value="1.0", description="Speed; 2.0 plays twice as fast."),
-    DeclareLaunchArgument("loop", default_value="false", choices=["true", "false"], description="Play it for ever."),
-    DeclareLaunchArgument("start", default_value="0.0", description="Seconds of the bag to leave out at its start."),
+    DeclareLaunchArgument(
+        "loop", default_value="false", choices=["true", "false"], description="Play it for ever."
+    ),
+    DeclareLaunchArgument(
+        "start", default_value="0.0", description="Seconds of the bag to leave out at its start."
+    ),
 )
 
 
@@ -31,7 +35,19 @@ def play(context: LaunchContext) -> list[ExecuteProcess]:
     )
     again = ["--loop"] if loop == "true" else []
     if has_ros2_bag():
-        command = ["ros2", "bag", "play", bag, "--clock", "100", "--rate", rate, "--start-offset", start, *again]
+        command = [
+            "ros2",
+            "bag",
+            "play",
+            bag,
+            "--clock",
+            "100",
+            "--rate",
+            rate,
+            "--start-offset",
+            start,
+            *again,
+        ]
         return [ExecuteProcess(cmd=command, name="replay", output="screen")]
     arguments = [bag, "--rate", rate, "--start", start, *again]
     return [Node(package="cath_perception", executable="replay", arguments=arguments, output="screen")]

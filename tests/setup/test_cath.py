@@ -10,11 +10,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ("awk", "bash", "cat", "df", "dirname", "find", "flock", "mkdir", "readlink", "rm", "sha256sum", "touch", "uname")
+TOOLS = (
+    "awk",
+    "bash",
+    "cat",
+    "df",
+    "dirname",
+    "find",
+    "flock",
+    "mkdir",
+    "readlink",
+    "rm",
+    "sha256sum",
+    "touch",
+    "uname",
+)
 
 
 def run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX", "ROS_DISTRO", "CATH_PYTHON")}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("CC", "CXX", "ROS_DISTRO", "CATH_PYTHON")
+    }
     return subprocess.run(
         [script, *arguments], env=clean | environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -81,7 +99,9 @@ def test_a_python_that_does_not_run_is_passed_over(checkout: Path, tools: Path) 
 
 
 def test_chosen_python_of_another_version_is_refused(checkout: Path, tools: Path) -> None:
-    executable(tools / "python3.9", f"#!/bin/sh\nexec {sys.executable} -c 'print(\"old is Python 3.9\"); exit(3)'\n")
+    executable(
+        tools / "python3.9", f"#!/bin/sh\nexec {sys.executable} -c 'print(\"old is Python 3.9\"); exit(3)'\n"
+    )
     assert "old is Python 3.9" in refusal(checkout, PATH=str(tools), CATH_PYTHON="python3.9")
 
 
@@ -122,7 +142,12 @@ def test_named_but_unsourced_ros_is_refused(checkout: Path) -> None:
 
 def test_no_network_is_named_and_the_next_call_goes_on(checkout: Path) -> None:
     nowhere = "http://localhost:9"
-    offline = {"PIP_INDEX_URL": nowhere, "PIP_EXTRA_INDEX_URL": nowhere, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
+    offline = {
+        "PIP_INDEX_URL": nowhere,
+        "PIP_EXTRA_INDEX_URL": nowhere,
+        "PIP_FIND_LINKS": "",
+        "PIP_RETRIES": "0",
+    }
     for _ in range(2):
         done = run(checkout / "cath", "setup", PIP_NO_CACHE_DIR="1", **offline)
         assert done.returncode == 1
