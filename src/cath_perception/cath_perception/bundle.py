@@ -141,7 +141,7 @@ def resolve_bundle(model: str | Path) -> Path:
     shipped = _models() / str(model)
     if str(model) and os.sep not in str(model) and (shipped / MANIFEST).is_file():
         return shipped
-    if Path(model).is_dir():
+    if str(model) and Path(model).is_dir():
         return Path(model)
     names = sorted(folder.parent.name for folder in _models().glob(f"*/{MANIFEST}"))
     raise BundleError(

@@ -15,7 +15,7 @@ from cath_perception.image import Letterbox
 from cath_perception.skeleton import End, Floats, Path, bridge, chains, greedy_pairs, skeleton_paths, turning
 
 # All lengths here are in mask px, of which there is one for every two px of the network's input.
-_SMALLEST_AREA = 16
+_SMALLEST_AREA = 6
 _SHORTEST = 8.0
 _WIDEST_GAP = 4.0, 5.0
 """A gap is bridged up to this many px plus this many shaft widths, measured between skeletons' ends ..."""
@@ -54,7 +54,7 @@ def trace_centerlines(
         letterbox: the one the network's input was made with.
     """
     inner = letterbox.inner_mask(probability)
-    mask = _without_specks(inner >= threshold)
+    mask = _cleaned(inner >= threshold)
     if not mask.any():
         return []
     distance: NDArray[Any] = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)
@@ -79,7 +79,10 @@ def trace_centerlines(
     return sorted(traces, key=lambda trace: -len(trace.points) * trace.score)
 
 
-def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _cleaned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without specks, and with pits and holes of single px filled, each of which would give the skeleton a branch."""
+    full = cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT) >= 6
+    mask = mask | full
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     keep = stats[:, cv2.CC_STAT_AREA] >= _SMALLEST_AREA
     keep[0] = False

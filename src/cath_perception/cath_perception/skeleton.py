@@ -16,6 +16,10 @@ End = tuple[int, int]
 _OFFSETS = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))  # y, x; straight ones first
 _LARGEST_TURN = math.radians(100.0)
 """Two branches that meet with others at a junction continue each other if they turn by less."""
+_LONGEST_OVERLAP = 5.0
+"""The branch shared by two shafts that cross is as long as this many times their radii together at most ..."""
+_OVERLAP_TURN = math.radians(45.0)
+"""... and neither turns by more on its way through."""
 _TANGENT = 8
 """Points over which a direction is measured."""
 _MOST_ENDS = 6
@@ -58,6 +62,10 @@ class _Graph:
     branches: list[_Branch] = field(default_factory=list)
     rings: list[list[int]] = field(default_factory=list)
 
+    def spread(self, branch: _Branch) -> float:
+        """The shafts' radii at its two ends together."""
+        return float(self.radius[branch.pixels[0]] + self.radius[branch.pixels[-1]])
+
     def at_junctions(self) -> dict[int, list[End]]:
         """Junction id -> the ends of the living branches that meet there."""
         meeting: dict[int, list[End]] = {}
@@ -80,9 +88,11 @@ def skeleton_paths(skeleton: NDArray[np.bool_], distance: NDArray[np.float32]) -
     count as one, and at each the branches are paired so that the turning is smallest.
     """
     graph = _build(skeleton, distance)
-    _merge(graph, lambda a, b, length: length <= 1)
+    _merge(graph, lambda branch: len(branch.pixels) <= 2)
     _prune(graph)
-    _merge(graph, lambda a, b, length: length <= 2.0 * (a + b) + 2.0)
+    _merge(graph, lambda branch: len(branch.pixels) <= graph.spread(branch) + 3.0)
+    meeting = graph.at_junctions()
+    _merge(graph, lambda branch: _is_overlap(graph, branch, meeting))
     links: dict[End, End] = {}
     crossing: set[End] = set()
     for ends in graph.at_junctions().values():
@@ -175,8 +185,8 @@ def _walk(
     return pixels
 
 
-def _merge(graph: _Graph, close: Callable[[float, float, int], bool]) -> None:
-    """Give junctions joined by a short branch one id and drop that branch."""
+def _merge(graph: _Graph, within: Callable[[_Branch], bool]) -> None:
+    """Give junctions joined by a branch that lies within one crossing one id, and drop that branch."""
     parent: dict[int, int] = {}
 
     def root(node: int) -> int:
@@ -185,14 +195,27 @@ def _merge(graph: _Graph, close: Callable[[float, float, int], bool]) -> None:
         return node
 
     for branch in graph.branches:
-        first, last = branch.pixels[0], branch.pixels[-1]
-        if branch.alive and min(branch.ends) >= 0:
-            length = len(branch.pixels) - 1
-            if close(graph.radius[first], graph.radius[last], length):
-                parent[root(branch.ends[0])] = root(branch.ends[1])
-                branch.alive = False
+        if branch.alive and min(branch.ends) >= 0 and within(branch):
+            parent[root(branch.ends[0])] = root(branch.ends[1])
+            branch.alive = False
     for branch in graph.branches:
         branch.ends = [root(end) if end >= 0 else -1 for end in branch.ends]
+
+
+def _is_overlap(graph: _Graph, branch: _Branch, meeting: dict[int, list[End]]) -> bool:
+    """Whether two shafts that cross at a small angle share this branch: beyond it both go on almost straight."""
+    first, last = branch.ends
+    if first == last or len(branch.pixels) > _LONGEST_OVERLAP * graph.spread(branch):
+        return False
+    sides = [
+        [_approach(graph, end) for end in meeting.get(node, ()) if graph.branches[end[0]] is not branch]
+        for node in (first, last)
+    ]
+    if [len(side) for side in sides] != [2, 2]:
+        return False
+    turns = [[turning(a[1], b[1], b[0] - a[0]) for b in sides[1]] for a in sides[0]]
+    straight = max(turns[0][0], turns[1][1]), max(turns[0][1], turns[1][0])
+    return min(straight) < _OVERLAP_TURN
 
 
 def _prune(graph: _Graph) -> None:

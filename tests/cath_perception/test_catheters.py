@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from cath_perception.catheters import group, project
+from cath_perception.centerline import Trace
+from cath_perception.types import Electrode
+
+from .drawing import bezier
+
+
+def ring(x, y, score=0.8):
+    return Electrode(float(x), float(y), 8.0, 6.0, score)
+
+
+def trace(*control, width=9.0, score=0.9):
+    return Trace(bezier(*control, count=120), width, score)
+
+
+def grouped(positions, traces):
+    return group([ring(x, y) for x, y in positions], traces, 512, 512)
+
+
+def indices(electrodes):
+    return [(e.catheter, e.index) for e in electrodes]
+
+
+def test_electrodes_are_ordered_from_the_tip_inside_the_image():
+    shaft = trace((0, 256), (400, 256))
+    electrodes, (catheter,) = grouped([(300, 258), (395, 254), (350, 256), (250, 256)], [shaft])
+    assert indices(electrodes) == [(0, 2), (0, 0), (0, 1), (0, 3)]
+    assert [e.x for e in catheter.electrodes] == [395, 350, 300, 250]
+    assert catheter.centerline.points[0].tolist() == [400, 256]
+    assert catheter.centerline.points.dtype == np.float32
+    assert catheter.type is None
+    assert catheter.score == pytest.approx(0.85)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_direction_of_the_trace_does_not_matter(flip):
+    ends = [(100, 100), (400, 300)]
+    shaft = trace(*(ends[::-1] if flip else ends))
+    _, (catheter,) = grouped([(110, 106), (130, 120), (160, 140)], [shaft])
+    assert [e.x for e in catheter.electrodes] == [110, 130, 160]
+    assert catheter.centerline.points[0].tolist() == [100, 100]
+
+
+def test_electrodes_at_the_border_outweigh_it():
+    """The tip may lie at the image's border; then the electrodes are there, and none at the other end."""
+    shaft = trace((2, 256), (400, 256))
+    _, (catheter,) = grouped([(5, 256), (20, 256), (40, 256)], [shaft])
+    assert catheter.centerline.points[0].tolist() == [2, 256]
+
+
+def test_shaft_without_electrodes_starts_away_from_the_border():
+    _, (catheter,) = grouped([], [trace((3, 100), (250, 200))])
+    assert catheter.electrodes == ()
+    assert catheter.centerline.points[0].tolist() == [250, 200]
+    assert catheter.score == pytest.approx(0.9)
+
+
+def test_electrodes_without_shaft_stay_alone():
+    electrodes, (catheter,) = grouped([(300, 100), (100, 256)], [trace((0, 256), (400, 256))])
+    assert indices(electrodes) == [(-1, -1), (0, 0)]
+    electrodes, catheters = grouped([(300, 100)], [])
+    assert indices(electrodes) == [(-1, -1)]
+    assert catheters == ()
+    assert group([], [], 512, 512) == ((), ())
+
+
+def test_nearest_in_widths_and_ids_by_length():
+    short, long = trace((100, 100), (200, 100), width=20.0), trace((50, 130), (450, 130), width=8.0)
+    electrodes, catheters = grouped([(150, 117), (150, 125)], [short, long])
+    assert [e.catheter for e in electrodes] == [1, 0]
+    assert [c.centerline.width for c in catheters] == [8.0, 20.0]
+    assert [c.id for c in catheters] == [0, 1]
+
+
+def test_run_of_electrodes_joins_two_pieces():
+    pieces = [trace((40, 256), (200, 256)), trace((300, 262), (460, 262))]
+    run = [(215, 257), (235, 258), (255, 259), (275, 260), (290, 261)]
+    electrodes, (catheter,) = grouped([*run, (450, 262)], pieces)
+    assert {e.catheter for e in electrodes} == {0}
+    assert sorted(e.index for e in electrodes) == list(range(6))
+    xs = catheter.centerline.points[:, 0]
+    assert (np.diff(xs) > 0).all() or (np.diff(xs) < 0).all()
+    assert np.abs(np.diff(xs)).max() < 6.0
+
+
+def test_pieces_stay_apart_without_a_run():
+    pieces = [trace((40, 256), (200, 256)), trace((300, 262), (460, 262))]
+    assert len(grouped([(250, 300)], pieces)[1]) == 2
+    assert len(grouped([(205, 256)], [pieces[0], trace((400, 262), (500, 262))])[1]) == 2
+    aside = [trace((40, 256), (200, 256)), trace((230, 300), (230, 460))]
+    assert len(grouped([(210, 262)], aside)[1]) == 2
+
+
+def test_electrode_beyond_the_end_is_the_tip():
+    electrodes, (catheter,) = grouped([(418, 258), (380, 256)], [trace((0, 256), (400, 256))])
+    assert indices(electrodes) == [(0, 0), (0, 1)]
+    assert catheter.centerline.points[0].tolist() == pytest.approx([418, 258])
+
+
+def test_electrodes_round_a_short_piece_end():
+    """However they lie, carrying an end on from electrode to electrode comes to an end."""
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    circle = np.stack((256 + 40 * np.cos(turn), 256 + 40 * np.sin(turn)), axis=1)
+    _, catheters = grouped(circle.tolist(), [trace((256, 200), (250, 216), width=9.0)])
+    assert len(catheters) == 1
+
+
+def test_ring_begins_after_its_widest_gap():
+    turn = np.linspace(0, 2 * np.pi, 120, endpoint=False)
+    ring_trace = Trace(np.stack((256 + 60 * np.cos(turn), 256 + 60 * np.sin(turn)), axis=1), 8.0, 0.9, True)
+    at = np.radians([100, 130, 160, 190, 220])
+    positions = np.stack((256 + 60 * np.cos(at), 256 + 60 * np.sin(at)), axis=1)
+    electrodes, _ = grouped(positions.tolist(), [ring_trace])
+    assert [e.index for e in electrodes] == [0, 1, 2, 3, 4]
+
+
+def test_projection_lies_between_vertices():
+    points = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)])
+    onto = project(np.array([(3.0, 2.0), (10.0, 4.0), (13.0, 14.0)]), points)
+    assert onto.distance.tolist() == pytest.approx([2.0, 0.0, 5.0])
+    assert onto.along.tolist() == pytest.approx([3.0, 14.0, 20.0])
