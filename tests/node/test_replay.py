@@ -144,10 +144,14 @@ def test_a_loop_goes_on_without_going_back(peer: Peer, start: Start, bag: Path, 
     peer.wait(lambda: len(ears.images) > 2.5 * FRAMES, "two laps and a half")
     assert process.stop(signal.SIGINT) == 0
     assert "interrupted" in process.output
-    numbers = [number for _, _, number in ears.images]
-    assert numbers[: 2 * FRAMES + 3] == [*range(FRAMES)] * 2 + [0, 1, 2]
-    gaps = np.diff([stamp for _, stamp, _ in ears.images])
-    np.testing.assert_array_equal(gaps, 1e9 / RATE)
+    # At this rate a busy machine may lose a frame; those that come must bear the stamp of their place.
+    stamps = np.array([stamp for _, stamp, _ in ears.images])
+    steps, rest = np.divmod(stamps - stamps[0], round(1e9 / RATE))
+    assert not rest.any()
+    assert (np.diff(steps) > 0).all()
+    assert steps[-1] > 2 * FRAMES
+    first = ears.images[0][2]
+    assert [number for _, _, number in ears.images] == [int(first + step) % FRAMES for step in steps]
     assert (np.diff(ears.clocks) >= 0).all()
 
 

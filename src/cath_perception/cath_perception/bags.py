@@ -25,7 +25,6 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
-from typing_extensions import Self
 
 from cath_perception.errors import SourceError
 
@@ -162,7 +161,7 @@ class BagWriter:
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "BagWriter":
         return self
 
     def __exit__(
@@ -272,7 +271,7 @@ class BagReader:
         """Close the files."""
         self._reader.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "BagReader":
         return self
 
     def __exit__(

@@ -7,7 +7,6 @@ from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from cath_perception.types import Catheter
 
@@ -79,7 +78,7 @@ class FrameSource(ABC):
     def close(self) -> None:  # noqa: B027 - most sources hold nothing open
         """Release files. The source cannot be iterated afterwards."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "FrameSource":
         return self
 
     def __exit__(
