@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
 import rclpy
 import torch
@@ -24,7 +26,7 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cath_perception.bundle import ModelBundle
@@ -41,23 +43,33 @@ def fresh_domain() -> int:
     return 1 + next(_domains) % 101
 
 
-def random_bundle(path: Path, name: str, seed: int, size: int = 128) -> Path:
-    """Save a small network with random weights that finds some electrodes in any image.
+def random_bundle(path: Path, name: str, threshold: float = 0.4) -> Path:
+    """Save a small network with random weights, always the same, that finds some electrodes in any image.
 
     It is converted for OpenVINO here, so that the nodes that load it find it in the cache.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(1)
     architecture = {"name": "light", "widths": [8, 8, 16, 16, 16], "decoder": [16, 16, 16], "hidden": 16}
     network = build(architecture).eval()
     with torch.no_grad():
         network.detect.project.bias[0] = 0.0
-    ModelBundle(name, architecture, size, electrode_threshold=0.4, mask_threshold=0.5).save(path, network)
+    ModelBundle(name, architecture, 128, electrode_threshold=threshold, mask_threshold=0.5).save(
+        path, network
+    )
     Perceptor.open(path, "openvino").close()
     return path
 
 
 class Inbox(list[Message], Generic[Message]):
     """Messages received on a topic, oldest first."""
+
+    def of(self, header: Header) -> Message | None:
+        """The message with this header, or that begins with a marker that has it."""
+        for message in self:
+            first = message.markers[0] if hasattr(message, "markers") else message
+            if first.header == header:
+                return message
+        return None
 
 
 class Peer:
@@ -83,17 +95,16 @@ class Peer:
 
     def wait(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE_S) -> Any:
         """Spin until ``condition`` is true and return its value; fail after ``timeout`` s."""
-        end = time.monotonic() + timeout
-        while not (value := condition()):
-            assert time.monotonic() < end, f"waited {timeout:g} s in vain for {what}"
-            self._executor.spin_once(timeout_sec=0.05)
+        value = self.poll(condition, timeout)
+        assert value, f"waited {timeout:g} s in vain for {what}"
         return value
 
-    def spin(self, seconds: float) -> None:
-        """Spin for a while, to see that something does not happen."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+    def poll(self, condition: Callable[[], Any], timeout: float) -> Any:
+        """Spin until ``condition`` is true or ``timeout`` s are over, and return its value."""
+        end = time.monotonic() + timeout
+        while not (value := condition()) and time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.05)
+        return value
 
     def listen(self, kind: type[Message], topic: str, matched: bool = True) -> Inbox[Message]:
         """Subscribe, reliably; with ``matched``, wait until a publisher is there."""
@@ -189,6 +200,7 @@ class Stream(RemoteNode):
         kind: type = Image,
     ) -> None:
         super().__init__(peer, name)
+        self._kind = kind
         self.statuses = peer.listen(PerceptionStatus, f"{name}/status")
         self.diagnostics = peer.listen(DiagnosticArray, "/diagnostics")
         self.electrodes = peer.listen(ElectrodeArray, electrodes or f"{name}/electrodes")
@@ -200,7 +212,35 @@ class Stream(RemoteNode):
         node = RemoteNode(peer, name)
         assert node.configure()
         assert node.activate()
-        return cls(peer, name, **topics)
+        stream = cls(peer, name, **topics)
+        stream.connect()
+        return stream
+
+    def connect(self) -> None:
+        """Send frames until one is answered on every topic.
+
+        The node's publishers discover their listeners in their own time, and publish for known ones only.
+        """
+        self.reach(self.statuses, self.electrodes)
+
+    def reach(self, *inboxes: Inbox[Any]) -> Header:
+        """Send frames until one has come back on all ``inboxes``; its header."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            message = self.frame()
+            self.images.publish(message)
+            returned = partial(_are_in, message.header, inboxes)
+            if self.peer.poll(returned, 0.5):
+                return message.header
+        raise AssertionError(
+            f"no frame came back on all topics: {[len(inbox) for inbox in inboxes]} messages"
+        )
+
+    def frame(self) -> Any:
+        """A good frame, stamped now."""
+        if self._kind is Image:
+            return image(self.header(), scene())
+        return packed(self.header(), scene(), "png")
 
     def header(self, age: float = 0.0) -> Header:
         """A header stamped ``age`` s ago."""
@@ -209,10 +249,7 @@ class Stream(RemoteNode):
 
     def status_of(self, header: Header) -> PerceptionStatus:
         """The status of the frame with this header."""
-        return self.peer.wait(
-            lambda: next((status for status in self.statuses if status.header == header), None),
-            f"the status of the frame stamped {header.stamp}",
-        )
+        return self.peer.wait(lambda: self.statuses.of(header), f"the status of the frame of {header.stamp}")
 
     def send(self, message: Any) -> PerceptionStatus:
         """Publish a frame and return its status."""
@@ -223,11 +260,7 @@ class Stream(RemoteNode):
         """Publish a frame that must be answered, and return its electrodes."""
         status = self.send(message)
         assert status.state == PerceptionStatus.OK, status.message
-        return self.peer.wait(lambda: self.electrodes_of(message.header), "electrodes")
-
-    def electrodes_of(self, header: Header) -> ElectrodeArray | None:
-        """The electrodes of the frame with this header, if they have come."""
-        return next((answer for answer in self.electrodes if answer.header == header), None)
+        return self.peer.wait(lambda: self.electrodes.of(message.header), "electrodes")
 
     def diagnosed(self, condition: Callable[[DiagnosticStatus, Mapping[str, str]], bool]) -> DiagnosticStatus:
         """Wait for a status on /diagnostics for which ``condition(status, its values)`` holds, or held before."""
@@ -237,6 +270,10 @@ class Stream(RemoteNode):
             return next((status for status in statuses if condition(status, values(status))), None)
 
         return self.peer.wait(_found, "a diagnostic status")
+
+
+def _are_in(header: Header, inboxes: tuple[Inbox[Any], ...]) -> bool:
+    return all(inbox.of(header) for inbox in inboxes)
 
 
 def values(status: DiagnosticStatus) -> dict[str, str]:
@@ -295,6 +332,15 @@ def scene(width: int = 320, height: int = 240, seed: int = 0) -> NDArray[np.uint
         centre_x, centre_y = rng.uniform(20, width - 20), rng.uniform(20, height - 20)
         picture -= 70 * np.exp(-((x - centre_x) ** 2 + (y - centre_y) ** 2) / (2 * 3.0**2))
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def packed(header: Header, pixels: NDArray[Any], kind: str) -> CompressedImage:
+    """A CompressedImage of ``(H, W)`` or ``(H, W, C)`` pixels; ``kind`` is png or jpg."""
+    done, data = cv2.imencode(f".{kind}", pixels)
+    assert done
+    message = CompressedImage(header=header, format=kind)
+    message.data.frombytes(data.tobytes())
+    return message
 
 
 def image(

@@ -133,9 +133,10 @@ def test_bad_image_costs_itself_only(
     assert np.isnan(status.latency_ms)
     after = stream.answer(image(stream.header(), PICTURE))
     assert after.electrodes == reference.electrodes
-    assert stream.electrodes_of(message.header) is None
-    found = stream.diagnosed(lambda _, pairs: pairs["last_error"] == status.message)
-    assert values(found)["frames_failed"] == str(status.frames_failed)
+    assert stream.electrodes.of(message.header) is None
+    failed = str(status.frames_failed)
+    found = stream.diagnosed(lambda _, pairs: pairs["frames_failed"] == failed)
+    assert values(found)["last_error"] == status.message
 
 
 def test_size_may_change_in_midstream(

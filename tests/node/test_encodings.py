@@ -82,6 +82,9 @@ def test_answers_are_the_perceptors(stream: Stream, bundle: Path) -> None:
     catheters = stream.peer.listen(CatheterArray, "/perception/catheters")
     centerlines = stream.peer.listen(CenterlineArray, "/perception/centerlines")
     masks = stream.peer.listen(Image, "/perception/mask")
+    stream.reach(catheters, centerlines, masks)
+    for inbox in (catheters, centerlines, masks):
+        inbox.clear()
     message = image(stream.header(), PICTURE)
     answer = stream.answer(message)
     stream.peer.wait(lambda: catheters and centerlines and masks, "catheters, centrelines and mask")

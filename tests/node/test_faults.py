@@ -27,7 +27,7 @@ def test_unexpected_exception_costs_one_frame(
         assert status.state == PerceptionStatus.ERROR
         assert status.message.startswith("RuntimeError: the device is on fire (__call__, line ")
         assert status.frames_failed == count
-        assert stream.electrodes_of(black.header) is None
+        assert stream.electrodes.of(black.header) is None
         assert stream.answer(image(stream.header(), scene())).electrodes == reference.electrodes
     found = stream.diagnosed(lambda item, pairs: item.level == DiagnosticStatus.ERROR)
     assert found.message == status.message

@@ -10,12 +10,12 @@ import pytest
 from cath_msgs.msg import PerceptionStatus
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
-from node.harness import NodeProcess, Peer, RemoteNode, Stream, image, random_bundle, scene, values
+from node.harness import NodeProcess, Peer, RemoteNode, Stream, random_bundle, values
 
 
 @pytest.fixture(scope="module")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_bundle(tmp_path_factory.mktemp("other") / "other", "other", seed=2, size=160)
+    return random_bundle(tmp_path_factory.mktemp("other") / "other", "other", threshold=0.99)
 
 
 @pytest.fixture
@@ -33,29 +33,34 @@ def test_every_transition_and_another_model(
     assert not node.activate()
     assert node.configure()
     assert node.state == "inactive"
-    stream = Stream(peer)
-    stream.images.publish(image(stream.header(), scene()))
     refused = node.set(model=str(other_bundle))[0]
     assert not refused.successful
     assert "clean it up first" in refused.reason
     assert node.activate()
     assert node.state == "active"
-    status = stream.send(image(stream.header(), scene()))
+    stream = Stream(peer)
+    stream.connect()
+    status = stream.send(stream.frame())
     assert (status.state, status.model) == (PerceptionStatus.OK, "random")
-    assert status.frames_received == 1  # what came while inactive was neither answered nor counted
     assert node.deactivate()
     peer.wait(lambda: stream.statuses[-1].message == "deactivated", "the status of an inactive node")
     assert stream.statuses[-1].state == PerceptionStatus.INACTIVE
+    unanswered = stream.frame()
+    stream.images.publish(unanswered)
+    assert node.state == "inactive"
     assert node.activate()
-    assert stream.send(image(stream.header(), scene())).frames_received == 1
+    assert stream.send(stream.frame()).frames_received == 1
+    assert stream.statuses.of(unanswered.header) is None
     assert node.deactivate()
     assert node.cleanup()
     assert node.state == "unconfigured"
     assert node.set(model=str(other_bundle))[0].successful
     assert node.configure()
     assert node.activate()
-    peer.wait(lambda: stream.images.get_subscription_count() == 1, "the new subscription")
-    assert stream.send(image(stream.header(), scene())).model == "other"
+    stream.connect()
+    frame = stream.frame()
+    assert not stream.answer(frame).electrodes
+    assert stream.status_of(frame.header).model == "other"
     assert node.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert node.state == "finalized"
     assert running.stop() == 0, running.output
@@ -118,9 +123,8 @@ def test_unusable_models_are_named_and_the_next_one_works(
         assert statuses[0].message in running.output
     assert node.set(model=str(bundle))[0].successful
     stream = Stream.configured(peer)
-    assert stream.answer(image(stream.header(), scene())).electrodes
-    recovered = stream.diagnosed(lambda _, pairs: pairs["frames_processed"] == "1")
-    assert recovered.level == DiagnosticStatus.OK
+    assert stream.answer(stream.frame()).electrodes
+    stream.diagnosed(lambda item, pairs: item.level == DiagnosticStatus.OK and pairs["state"] == "OK")
     assert running.stop() == 0, running.output
 
 
@@ -133,7 +137,7 @@ def test_backend_that_cannot_work_is_named(running: NodeProcess, peer: Peer) -> 
     assert "BackendError: " in statuses[0].message
     assert node.set(backend="torch")[0].successful
     stream = Stream.configured(peer)
-    status = stream.send(image(stream.header(), scene()))
+    status = stream.send(stream.frame())
     assert status.backend.startswith("torch (")
     assert np.isfinite(status.network_ms)
     assert running.stop(signal.SIGTERM) == 0, running.output

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from cath_msgs.msg import ElectrodeArray, PerceptionStatus
-from node.harness import NodeProcess, Peer, RemoteNode, Stream, image, scene
+from node.harness import Inbox, NodeProcess, Peer, RemoteNode, Stream, image, packed, scene
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 PICTURE = scene(320, 240)
@@ -52,14 +50,6 @@ def compressed(node: RemoteNode, peer: Peer, reference: ElectrodeArray) -> Itera
     assert node.set(input_transport="raw")[0].successful
 
 
-def packed(header: Header, pixels: np.ndarray, kind: str) -> CompressedImage:
-    done, data = cv2.imencode(f".{kind}", pixels)
-    assert done
-    message = CompressedImage(header=header, format=kind)
-    message.data.frombytes(data.tobytes())
-    return message
-
-
 def test_compressed_images(compressed: Stream, reference: ElectrodeArray) -> None:
     colour = np.repeat(PICTURE[:, :, None], 3, axis=2)
     for pixels in (PICTURE, PICTURE.astype(np.uint16), colour):
@@ -97,6 +87,9 @@ def test_mask_and_overlay_only_while_someone_listens(stream: Stream) -> None:
     assert np.isnan(unheard.mask_ms)
     masks = stream.peer.listen(Image, "/perception/mask")
     overlays = stream.peer.listen(Image, "/perception/overlay")
+    stream.reach(masks, overlays)
+    masks.clear()
+    overlays.clear()
     message = image(stream.header(), PICTURE.astype(np.uint16) * 16, "mono16")
     assert stream.send(message).mask_ms > 0
     stream.peer.wait(lambda: masks and overlays, "mask and overlay")
@@ -110,32 +103,30 @@ def test_mask_and_overlay_only_while_someone_listens(stream: Stream) -> None:
 
 def test_markers_in_pixels_then_in_metres(stream: Stream) -> None:
     arrays = stream.peer.listen(MarkerArray, "/perception/markers")
-    answer = stream.answer(image(stream.header(), PICTURE))
-    stream.peer.wait(lambda: arrays, "markers")
-    _check_markers(arrays[-1], answer, 1.0)
+    stream.reach(arrays)
+    _check_markers(stream, arrays, 1.0)
     infos = stream.peer.publisher(CameraInfo, "/perception/camera_info")
     info = CameraInfo(header=stream.header(), width=320, height=240)
     info.k[0] = info.k[4] = 4000.0  # with 1000 mm to the detector: 0.25 mm per pixel
-    infos.publish(info)
     while arrays[-1].markers[1].scale.x > 0.5:  # camera info travels on a topic of its own
-        arrays.clear()
-        answer = stream.answer(image(stream.header(), PICTURE))
-        stream.peer.wait(lambda: arrays, "markers")
-    _check_markers(arrays[-1], answer, 0.25e-3)
+        infos.publish(info)
+        stream.reach(arrays)
+    _check_markers(stream, arrays, 0.25e-3)
     assert stream.set(mm_per_pixel=2.0)[0].successful
-    arrays.clear()
-    answer = stream.answer(image(stream.header(), PICTURE))
-    stream.peer.wait(lambda: arrays, "markers")
-    _check_markers(arrays[-1], answer, 2e-3)
+    _check_markers(stream, arrays, 2e-3)
     assert stream.set(mm_per_pixel=0.0)[0].successful
 
 
-def _check_markers(array: MarkerArray, answer: ElectrodeArray, scale: float) -> None:
+def _check_markers(stream: Stream, arrays: Inbox[MarkerArray], scale: float) -> None:
+    """The next frame's markers show its electrodes at ``scale`` units per pixel."""
+    answer = stream.answer(image(stream.header(), PICTURE))
+    array = stream.peer.wait(lambda: arrays.of(answer.header), "markers")
     assert array.markers[0].action == Marker.DELETEALL
     assert all(marker.header == answer.header for marker in array.markers)
     spheres = [marker for marker in array.markers if marker.ns == "electrodes"]
-    assert len(spheres) == len(answer.electrodes) > 3
-    for sphere, electrode in zip(spheres, answer.electrodes, strict=True):
-        position = (sphere.pose.position.x, sphere.pose.position.y)
-        assert position == pytest.approx((electrode.x * scale, electrode.y * scale))
+    assert all(marker.type == Marker.SPHERE_LIST for marker in spheres)
+    shown = sorted((marker.id, point.x, point.y) for marker in spheres for point in marker.points)
+    expected = sorted((item.catheter_id, item.x * scale, item.y * scale) for item in answer.electrodes)
+    assert len(shown) > 3
+    np.testing.assert_allclose(shown, expected)
     assert len({(marker.ns, marker.id) for marker in array.markers[1:]}) == len(array.markers) - 1

@@ -62,7 +62,7 @@ def test_old_frame_is_not_answered_as_fresh(stream: Stream) -> None:
     assert (status.frames_stale, status.frames_processed) == (1, 0)
     fresh = image(stream.header(), PICTURE)
     assert stream.answer(fresh).header == fresh.header
-    assert stream.electrodes_of(old.header) is None
+    assert stream.electrodes.of(old.header) is None
     stream.diagnosed(lambda item, pairs: pairs["frames_stale"] == "1" and "max_age" in pairs["last_error"])
     assert stream.set(max_age=0.0)[0].successful
     later = stream.send(image(stream.header(age=-5.0), PICTURE))
@@ -77,7 +77,7 @@ def test_missed_deadline_is_stated_and_the_frame_answered(stream: Stream) -> Non
     assert "deadline 0.1 ms" in status.message
     assert status.latency_ms > 0.1
     assert status.frames_processed == 1
-    stream.peer.wait(lambda: stream.electrodes_of(message.header), "electrodes")
+    stream.peer.wait(lambda: stream.electrodes.of(message.header), "electrodes")
     found = stream.diagnosed(
         lambda item, pairs: "deadline" in item.message or "deadline" in pairs["last_error"]
     )

@@ -21,24 +21,25 @@ _COLOURS = (
     (0.70, 0.55, 0.95),
 )
 _UNGROUPED = (1.0, 0.95, 0.3)
-_LINE_STEP = 4
+_LINE_STEP = 8
 
 
 def marker_array(result: PerceptionResult, header: Header, metres_per_pixel: float | None) -> MarkerArray:
     """Electrodes as spheres, centrelines as line strips, catheter names as text, in the frame's plane z = 0.
 
-    Positions are in metres where ``metres_per_pixel`` is known and in pixels where it is None; x to the right
-    and y down, as in the image. The first marker deletes those of the frame before.
+    Positions are in metres where ``metres_per_pixel`` is known and in pixels where it is None; x to the right and
+    y down, as in the image. A marker's id is its catheter's (-1: electrodes of none). The first marker deletes those
+    of the frame before.
     """
     scale = 1.0 if metres_per_pixel is None else metres_per_pixel
     markers = [Marker(header=header, action=Marker.DELETEALL)]
-    markers += [
-        _electrode(electrode, index, header, scale) for index, electrode in enumerate(result.electrodes)
-    ]
-    for catheter in result.catheters or ():
-        if catheter.centerline is not None and len(catheter.centerline.points) > 1:
-            markers.append(_line(catheter.centerline, catheter.id, header, scale))
-            markers.append(_name(catheter, catheter.centerline, header, scale))
+    for catheter in sorted({electrode.catheter for electrode in result.electrodes}):
+        electrodes = [electrode for electrode in result.electrodes if electrode.catheter == catheter]
+        markers.append(_spheres(electrodes, catheter, header, scale))
+    for found in result.catheters or ():
+        if found.centerline is not None and len(found.centerline.points) > 1:
+            markers.append(_line(found.centerline, found.id, header, scale))
+            markers.append(_name(found, found.centerline, header, scale))
     return MarkerArray(markers=markers)
 
 
@@ -54,11 +55,11 @@ def _colour(catheter: int) -> tuple[float, float, float]:
     return _COLOURS[catheter % len(_COLOURS)] if catheter >= 0 else _UNGROUPED
 
 
-def _electrode(electrode: Electrode, identity: int, header: Header, scale: float) -> Marker:
-    marker = _marker(Marker.SPHERE, "electrodes", identity, header, _colour(electrode.catheter))
-    marker.pose.position = Point(x=float(electrode.x) * scale, y=float(electrode.y) * scale)
-    size = max(float(electrode.width + electrode.height) / 2, 1.0) * scale
-    marker.scale.x = marker.scale.y = marker.scale.z = size
+def _spheres(electrodes: Sequence[Electrode], identity: int, header: Header, scale: float) -> Marker:
+    marker = _marker(Marker.SPHERE_LIST, "electrodes", identity, header, _colour(identity))
+    marker.points = [Point(x=float(item.x) * scale, y=float(item.y) * scale) for item in electrodes]
+    sizes = [(item.width + item.height) / 2 for item in electrodes]
+    marker.scale.x = marker.scale.y = marker.scale.z = max(float(np.mean(sizes)), 1.0) * scale
     return marker
 
 
