@@ -24,7 +24,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
         network.train()(IntensityRule()(torch.rand(8, 1, 96, 96)))
     torch.nn.init.normal_(network.detect.project.weight, std=1.0)
     torch.nn.init.normal_(network.segment.project.weight, std=1.0)
-    description = ModelBundle(name="random", architecture=ARCHITECTURE, input_size=96, electrode_threshold=0.2)
+    description = ModelBundle(
+        name="random", architecture=ARCHITECTURE, input_size=96, electrode_threshold=0.2
+    )
     return description.save(tmp_path_factory.mktemp("random"), network)
 
 

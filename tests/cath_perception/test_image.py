@@ -53,7 +53,9 @@ def test_every_encoding_gives_its_pixels(encoding, padding, bigendian):
         np.testing.assert_array_equal(gray, pixels)
 
 
-@given(st.sampled_from(sorted(GRAY)), st.integers(1, 40), st.integers(1, 40), st.integers(0, 9), st.booleans())
+@given(
+    st.sampled_from(sorted(GRAY)), st.integers(1, 40), st.integers(1, 40), st.integers(0, 9), st.booleans()
+)
 @settings(max_examples=60, deadline=None)
 def test_any_size_and_padding_comes_back(encoding, width, height, padding, bigendian):
     pixels = some_pixels(encoding, height, width, seed=width)
@@ -100,7 +102,9 @@ def test_values_that_are_not_finite_are_refused(value):
         gray_from_buffer(pixels.tobytes(), 5, 4, "32FC1", 20)
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4)), np.zeros((0, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4)), np.zeros((0, 4), np.uint8)]
+)
 def test_other_arrays_are_refused(pixels):
     with pytest.raises(ImageError):
         check_pixels(pixels)

@@ -81,7 +81,9 @@ def trace_centerlines(
 
 def _cleaned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Without specks, and with pits and holes of single px filled, each of which would give the skeleton a branch."""
-    full = cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT) >= 6
+    full = (
+        cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT) >= 6
+    )
     mask = mask | full
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     keep = stats[:, cv2.CC_STAT_AREA] >= _SMALLEST_AREA

@@ -48,9 +48,15 @@ def convert(openvino: Any, bundle: ModelBundle) -> Any:
         raise BackendError(f"converting the model for the first time needs PyTorch: {error}") from error
     network = bundle.build()
     shape = (1, 1, bundle.input_size, bundle.input_size)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of sizes becoming constants, as they should
-        return openvino.convert_model(network, example_input=torch.rand(shape), input=list(shape))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # three forward passes' worth of work: on a busy machine more threads only wait
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer warns of sizes becoming constants, as they should
+            traced = torch.jit.trace(network, torch.rand(shape), check_trace=False)
+            return openvino.convert_model(traced, input=list(shape))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def check(folder: Path, identity: dict[str, str]) -> str | None:
