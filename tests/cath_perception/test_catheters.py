@@ -59,7 +59,7 @@ def test_shaft_without_electrodes_starts_away_from_the_border():
 
 
 def test_electrodes_without_shaft_stay_alone():
-    electrodes, (catheter,) = grouped([(300, 100), (100, 256)], [trace((0, 256), (400, 256))])
+    electrodes, _ = grouped([(300, 100), (100, 256)], [trace((0, 256), (400, 256))])
     assert indices(electrodes) == [(-1, -1), (0, 0)]
     electrodes, catheters = grouped([(300, 100)], [])
     assert indices(electrodes) == [(-1, -1)]

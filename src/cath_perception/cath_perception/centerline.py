@@ -23,7 +23,7 @@ _LARGEST_TURN = math.radians(75.0)
 """... if the whole turn into and out of it is smaller."""
 _SMOOTH = np.array([-21, 14, 39, 54, 59, 54, 39, 14, -21]) / 231.0
 """Savitzky-Golay, 9 points, order 2: takes the steps out of a skeleton without cutting curves short."""
-_ACROSS = np.linspace(-1.0, 1.0, 13)
+_ACROSS = np.linspace(-1.0, 1.0, 11, dtype=np.float32)
 
 
 @dataclass(frozen=True)

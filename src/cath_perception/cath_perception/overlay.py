@@ -65,13 +65,13 @@ def colour_of(catheter: int) -> Colour:
 
 
 def _tint(picture: NDArray[Any], mask: NDArray[np.uint8]) -> None:
-    """A breath of blue where the mask is, and a fine edge."""
+    """A breath of blue where the mask is."""
     x, y, width, height = cv2.boundingRect(mask)
     if not width:
         return
     part = picture[y : y + height, x : x + width]
-    where = mask[y : y + height, x : x + width] > 0
-    part[where] = (part[where] * 0.86 + np.array((46.0, 26.0, 6.0))).clip(0, 255).astype(np.uint8)
+    tinted = cv2.add(cv2.convertScaleAbs(part, alpha=0.86), (46.0, 26.0, 6.0, 0.0))  # type: ignore[call-overload]
+    cv2.copyTo(tinted, mask[y : y + height, x : x + width], part)
 
 
 def _draw_centerline(picture: NDArray[Any], catheter: Catheter) -> None:
@@ -81,8 +81,10 @@ def _draw_centerline(picture: NDArray[Any], catheter: Catheter) -> None:
     colour = colour_of(catheter.id)
     cv2.polylines(picture, [points[:, None]], False, colour, 1, cv2.LINE_AA, _SHIFT)
     label = f"{catheter.id}" if catheter.type is None else f"{catheter.id} {catheter.type}"
-    x, y = catheter.centerline.points[0]
-    _write(picture, label, (float(x) + 8.0, float(y) - 8.0), 0.45, colour)
+    ends = catheter.centerline.points[[0, min(6, len(catheter.centerline.points) - 1)]]
+    ahead = (ends[0] - ends[1]) / max(float(np.hypot(*(ends[0] - ends[1]))), 1e-6)
+    x, y = (ends[0] + 14.0 * ahead).tolist()
+    _write(picture, label, (x - 4.0, y + 4.0), 0.45, colour)
 
 
 def _draw_electrode(picture: NDArray[Any], electrode: Electrode) -> None:

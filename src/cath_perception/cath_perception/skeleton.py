@@ -149,7 +149,11 @@ def _build(skeleton: NDArray[np.bool_], distance: NDArray[np.float32]) -> _Graph
     graph = _Graph(
         np.stack((xs - 1, ys - 1), axis=1).astype(np.float64), distance[ys - 1, xs - 1].astype(float)
     )
-    neighbours = [[j for j in row if j >= 0] for row in near.tolist()]
+    # The two largest ids come first: all there are on a run; junctions get a list of their own.
+    near.sort(axis=1)
+    neighbours = near[:, :-3:-1].tolist()
+    for node in np.flatnonzero(degree != 2).tolist():
+        neighbours[node] = [j for j in near[node].tolist() if j >= 0]
     _trace(graph, neighbours, degree.tolist())
     return graph
 
