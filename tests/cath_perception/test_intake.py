@@ -20,6 +20,11 @@ def test_a_publisher_that_begins_anew_is_no_gap() -> None:
     assert gaps.missed(b"", 100) == 0
 
 
+def test_publishers_that_cannot_be_told_apart_are_no_gaps() -> None:
+    gaps = GapCounter()
+    assert [gaps.missed(b"", number) for number in (100, 5, 101, 6, 102, 7)] == [0] * 6
+
+
 def test_many_publishers_take_no_memory_for_ever() -> None:
     gaps = GapCounter()
     for publisher in range(10_000):

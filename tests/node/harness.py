@@ -106,6 +106,10 @@ class Peer:
             self._executor.spin_once(timeout_sec=0.05)
         return value
 
+    def spin(self, seconds: float) -> None:
+        """Spin for a while, to see that something does not happen."""
+        self.poll(lambda: False, seconds)
+
     def listen(self, kind: type[Message], topic: str, matched: bool = True) -> Inbox[Message]:
         """Subscribe, reliably; with ``matched``, wait until a publisher is there."""
         inbox: Inbox[Message] = Inbox()

@@ -9,6 +9,8 @@ from cath_msgs.msg import ElectrodeArray, PerceptionStatus
 from node.harness import NodeProcess, Peer, Stream, image, scene, values
 from sensor_msgs.msg import Image
 
+pytestmark = pytest.mark.ros
+
 PICTURE = scene()
 FLOATS = PICTURE.astype(np.float32)
 

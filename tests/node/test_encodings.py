@@ -12,6 +12,8 @@ from sensor_msgs.msg import Image
 from cath_perception.convert import catheters_from_message, electrode_from_message
 from cath_perception.perceptor import Perceptor
 
+pytestmark = pytest.mark.ros
+
 PICTURE = scene()
 COLOUR = np.repeat(PICTURE[:, :, None], 3, axis=2)
 ALPHA = np.dstack((COLOUR, np.random.default_rng(9).integers(0, 256, PICTURE.shape, np.uint8)))

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from cath_msgs.msg import PerceptionStatus
 from diagnostic_msgs.msg import DiagnosticStatus
 from node.harness import NodeProcess, Peer, Stream, image, scene, values
+
+pytestmark = pytest.mark.ros
 
 BLACK = np.zeros((64, 64), np.uint8)
 

@@ -12,6 +12,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from node.harness import NodeProcess, Peer, RemoteNode, Stream, random_bundle, values
 
+pytestmark = pytest.mark.ros
+
 
 @pytest.fixture(scope="module")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:

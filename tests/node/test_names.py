@@ -10,6 +10,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Header
 
+pytestmark = pytest.mark.ros
+
 QOS = "qos_overrides./xray/image_raw.subscription.reliability"
 
 

@@ -9,6 +9,8 @@ from node.harness import NodeProcess, Peer, RemoteNode, Stream, image, scene
 
 from cath_perception.parameters import PARAMETERS
 
+pytestmark = pytest.mark.ros
+
 CONFIG = Path(__file__).parents[2] / "src" / "cath_perception" / "config" / "perception.yaml"
 
 

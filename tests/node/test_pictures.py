@@ -10,6 +10,8 @@ from node.harness import Inbox, NodeProcess, Peer, RemoteNode, Stream, image, pa
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
+pytestmark = pytest.mark.ros
+
 PICTURE = scene(320, 240)
 
 

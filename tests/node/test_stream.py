@@ -9,6 +9,8 @@ from cath_msgs.msg import PerceptionStatus
 from diagnostic_msgs.msg import DiagnosticStatus
 from node.harness import NodeProcess, Peer, Stream, image, scene, values
 
+pytestmark = pytest.mark.ros
+
 PICTURE = scene(512, 512)
 BURST = 40
 

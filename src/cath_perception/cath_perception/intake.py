@@ -35,15 +35,16 @@ class Counters:
 class GapCounter:
     """Counts frames that were published and never received, from each publisher's sequence numbers.
 
-    A publisher's first frame sets where counting begins. ``exact`` turns False where the middleware gives no
-    sequence numbers; then the middleware's own lost-message events are the only count.
+    A publisher's first frame sets where counting begins. Numbers that fall begin anew, and count from the next rise:
+    so a publisher that was restarted is no gap, nor are several that the middleware (ROS 2 Jazzy) does not tell apart.
+    ``exact`` turns False where it gives no sequence numbers; then its lost-message events are the only count.
     """
 
     _PUBLISHERS = 64
 
     def __init__(self) -> None:
         self.exact = True
-        self._last: dict[bytes, int] = {}
+        self._last: dict[bytes, tuple[int, bool]] = {}  # the newest number, and whether it was a rise
 
     def missed(self, publisher: bytes, sequence: int | None) -> int:
         """Frames missed between this frame and the one before it from the same publisher."""
@@ -53,8 +54,9 @@ class GapCounter:
         before = self._last.get(publisher)
         if before is None and len(self._last) >= self._PUBLISHERS:
             self._last.clear()
-        self._last[publisher] = sequence
-        return 0 if before is None or sequence <= before else sequence - before - 1
+        rising = before is None or sequence > before[0]
+        self._last[publisher] = (sequence, rising)
+        return sequence - before[0] - 1 if before is not None and before[1] and rising else 0
 
     def reset(self) -> None:
         """Forget all publishers: what is missed until the next frame is not counted."""
