@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cath_msgs.msg import ElectrodeArray, PerceptionStatus
-from node.harness import NodeProcess, Peer, Stream, image, scene, values
+from node.frames import image, scene
+from node.harness import NodeProcess, Peer, Stream, values
 from sensor_msgs.msg import Image
 
 pytestmark = pytest.mark.ros

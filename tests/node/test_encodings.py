@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cath_msgs.msg import CatheterArray, CenterlineArray, ElectrodeArray, PerceptionStatus
-from node.harness import NodeProcess, Peer, Stream, image, scene
+from node.frames import image, scene
+from node.harness import NodeProcess, Peer, Stream
 from sensor_msgs.msg import Image
 
 from cath_perception.convert import catheters_from_message, electrode_from_message

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from cath_msgs.msg import PerceptionStatus
 from diagnostic_msgs.msg import DiagnosticStatus
-from node.harness import NodeProcess, Peer, Stream, image, scene, values
+from node.frames import image, scene
+from node.harness import NodeProcess, Peer, Stream, values
 
 pytestmark = pytest.mark.ros
 

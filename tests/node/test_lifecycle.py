@@ -22,7 +22,9 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def running(start: Callable[..., NodeProcess], bundle: Path) -> Iterator[NodeProcess]:
-    process = start("-p", f"model:={bundle}", "-p", "backend:=openvino", "-p", "max_age:=20.0")
+    process = start(
+        "-p", f"model:={bundle}", "-p", "backend:=openvino", "-p", "max_age:=20.0", "-p", "deadline:=0.0"
+    )
     yield process
     process.kill()
 

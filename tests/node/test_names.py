@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from cath_msgs.msg import PerceptionStatus
-from node.harness import NodeProcess, Peer, Stream, image, scene
+from node.frames import image, scene
+from node.harness import NodeProcess, Peer, Stream
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Header

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from node.harness import NodeProcess, Peer, RemoteNode, Stream, image, scene
+from node.frames import image, scene
+from node.harness import NodeProcess, Peer, RemoteNode, Stream
 
 from cath_perception.parameters import PARAMETERS
 
@@ -25,6 +26,8 @@ def node(start: Callable[..., NodeProcess], peer: Peer, bundle: Path) -> Iterato
         "backend:=openvino",
         "-p",
         "max_age:=20.0",
+        "-p",
+        "deadline:=0.0",
     )
     yield RemoteNode(peer)
     assert process.running, process.output

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cath_msgs.msg import ElectrodeArray, PerceptionStatus
-from node.harness import Inbox, NodeProcess, Peer, RemoteNode, Stream, image, packed, scene
+from node.frames import image, packed, scene
+from node.harness import Inbox, NodeProcess, Peer, RemoteNode, Stream
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
