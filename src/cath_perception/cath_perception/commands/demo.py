@@ -131,7 +131,7 @@ def _show(bag: Path, answers: Any, out: Path) -> tuple[Tally | None, dict[str, f
                 tally.add([(e.x, e.y) for e in result.electrodes], truth, max(width, height))
                 add_truth(picture, truth)
             video.add(picture)
-            if frame.index * SHEET_TILES >= len(tiles) * count:  # evenly over the recording, answered frames only
+            if frame.index * SHEET_TILES >= len(tiles) * count:  # evenly, of the answered frames
                 tiles.append(picture)
     if not answered:
         raise SourceError(f"none of the frames of {bag} was answered")
