@@ -21,10 +21,10 @@ def on_synthetic(
     for seed in track(range(first_seed, first_seed + count), "synthetic frames"):
         still = draw_still(seed, size, angiograms)
         result = perceptor(still.pixels)
-        tally.add([(e.x, e.y) for e in result.electrodes], still.electrodes[:, :2], size)
+        tally.add([(e.x, e.y) for e in result.electrodes], still.electrodes[:, :2], size, still.kinds)
         if result.mask is not None:
             tally.add_mask(result.mask > 0, still.mask)
-    return tally.figures()
+    return tally.figures() | {f"recall_{kind}": recall for kind, recall in tally.recall_by_kind().items()}
 
 
 def false_electrodes(perceptor: Perceptor, paths: Iterable[Path]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 from safetensors.torch import load_file
+from torch import nn
 
 from cath_perception.bundle import ModelBundle
 from cath_perception.network import build
@@ -35,7 +36,7 @@ def _collect(perceptor: Perceptor, count: int) -> list[tuple[NDArray[np.float64]
 
 
 def choose_threshold(rows: list[tuple[NDArray[np.float64], NDArray[np.float64]]], limit: float) -> float:
-    """The score with the best F1 at ``limit`` network-input px."""
+    """The score with the best F0.5 at ``limit`` network-input px: a false electrode is worse than a missed one."""
     best, chosen = -1.0, 0.3
     for threshold in np.arange(LOWEST + 0.05, 0.75, 0.05):
         found = answers = truths = 0
@@ -43,9 +44,9 @@ def choose_threshold(rows: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
             kept = answer[answer[:, 2] >= threshold]
             pairs, _ = match(kept[:, :2], truth, limit)
             found, answers, truths = found + len(pairs), answers + len(kept), truths + len(truth)
-        f1 = 2 * found / max(1, answers + truths)
-        if f1 > best:
-            best, chosen = f1, float(threshold)
+        score = 1.25 * found / max(1.0, answers + 0.25 * truths)
+        if score > best:
+            best, chosen = score, float(threshold)
     return round(chosen, 2)
 
 
@@ -109,3 +110,12 @@ def export(
     threshold = choose_threshold(rows, limit)
     final = replace(draft, electrode_threshold=threshold, sigma_floor=floor, sigma_slope=slope)
     return final.save(out, network, half=True)
+
+
+def add_figures(path: Path, figures: dict[str, Any]) -> ModelBundle:
+    """Keep measured ``figures`` in the training summary of the bundle at ``path``; its weights stay as they are."""
+    bundle = ModelBundle.load(path)
+    noted = replace(bundle, training=bundle.training | {"figures": figures})
+    network = bundle.build().network
+    assert isinstance(network, nn.Module)
+    return noted.save(path, network, half=True)

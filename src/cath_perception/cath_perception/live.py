@@ -16,7 +16,6 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
-from typing_extensions import Self
 
 from cath_perception.errors import CathError
 
@@ -109,7 +108,7 @@ class Session:
         self._executor.add_node(self.node)
         self._children: list[Process] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Session":
         return self
 
     def __exit__(

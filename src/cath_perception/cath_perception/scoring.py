@@ -1,5 +1,6 @@
 """Answers against truth, frame by frame: which electrodes were found, missed or invented, and how far off."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,9 +41,13 @@ class Tally:
     found: int = 0
     errors: list[float] = field(default_factory=list)
     ious: list[float] = field(default_factory=list)
+    kinds: dict[str, list[bool]] = field(default_factory=dict)
 
-    def add(self, found: ArrayLike, truth: ArrayLike, side: int) -> None:
-        """Count one frame: found and true centres in px of a frame whose longer side is ``side`` px."""
+    def add(self, found: ArrayLike, truth: ArrayLike, side: int, kinds: Sequence[str] = ()) -> None:
+        """Count one frame: found and true centres in px of a frame whose longer side is ``side`` px.
+
+        ``kinds`` names what each true electrode belongs to, for ``recall_by_kind``.
+        """
         scale = REFERENCE_PX / side
         points, targets = (np.asarray(p, float).reshape(-1, 2) * scale for p in (found, truth))
         pairs, distance = match(points, targets, self.limit)
@@ -51,12 +56,19 @@ class Tally:
         self.answers += len(points)
         self.found += len(pairs)
         self.errors += distance.tolist()
+        hit = set(pairs[:, 1].tolist())
+        for index, kind in enumerate(kinds):
+            self.kinds.setdefault(kind, []).append(index in hit)
 
     def add_mask(self, found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> None:
         """Count one frame's masks ``(H, W)``; a frame where both are empty does not count."""
         either = int((found | truth).sum())
         if either:
             self.ious.append(int((found & truth).sum()) / either)
+
+    def recall_by_kind(self) -> dict[str, float]:
+        """Recall of each kind of electrode."""
+        return {kind: float(np.mean(hits)) for kind, hits in sorted(self.kinds.items())}
 
     def figures(self) -> dict[str, float]:
         """Recall and precision (0..1), median and 95th percentile error in px of 256, mean mask IoU (J)."""

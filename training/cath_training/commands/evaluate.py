@@ -7,8 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from cath_perception.bundle import resolve_bundle
 from cath_perception.perceptor import Perceptor
 from cath_training.evaluate import false_electrodes, on_synthetic
+from cath_training.export import add_figures
 from cath_training.synthetic.still import TEST_SEED
 
 
@@ -25,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--angiograms-from", type=int, default=700, help="index of the first one training never saw"
     )
     parser.add_argument("--threshold", type=float, help="electrode score 0..1 (default: the model's)")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the figures in the model's training summary"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here")
 
 
@@ -40,6 +45,14 @@ def run(args: argparse.Namespace) -> int:
         for name, value in values.items():
             table.add_row(f"{group} {name}", f"{value:.4g}")
     Console().print(table)
+    if args.keep:
+        add_figures(resolve_bundle(args.model), _rounded(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
+
+
+def _rounded(figures: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        group: {name: round(value, 4) for name, value in values.items()} for group, values in figures.items()
+    }

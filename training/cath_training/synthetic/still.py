@@ -19,11 +19,19 @@ TEST_SEED, VALIDATION_SEED = 9_000_000, 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """``pixels`` ``(size, size)`` uint8; ``electrodes`` ``(N, 4)`` float32 x, y, box width, box height in px of those
-    that can be seen; ``mask`` ``(size, size)`` bool; ``centerlines`` and ``types`` one a catheter."""
+    """One frame and its truth.
+
+    Attributes:
+        pixels: ``(size, size)`` uint8.
+        electrodes: ``(N, 4)`` float32 x, y, box width, box height in px of those that no shutter hides.
+        kinds: the catheter type of each electrode.
+        mask: ``(size, size)`` bool.
+        centerlines, types: one a catheter.
+    """
 
     pixels: NDArray[np.uint8]
     electrodes: NDArray[np.float32]
+    kinds: tuple[str, ...]
     mask: NDArray[np.bool_]
     centerlines: tuple[NDArray[np.float32], ...]
     types: tuple[str, ...]
@@ -63,9 +71,11 @@ def draw_still(seed: int, size: int = 512, angiograms: Sequence[Path] = ()) -> S
     seen = [geometry.see(part, carm) for part in labelled]
     boxes, shown = _boxes(seen), field[0, 0].numpy() > 0.3
     x, y = (boxes[:, :2] + 0.5).astype(int).T
+    kinds = [s.type for s in seen for inside in s.inside if inside]
     return Still(
         pixels=(frame[0, 0] * 255).round().to(torch.uint8).numpy(),
         electrodes=boxes[shown[y, x]],
+        kinds=tuple(kind for kind, open_here in zip(kinds, shown[y, x], strict=True) if open_here),
         mask=(geometry.mask(labelled, carm) > 127) & shown,
         centerlines=tuple(s.centerline for s in seen),
         types=tuple(s.type for s in seen),

@@ -111,7 +111,8 @@ def _generator_key() -> str:
 
 def _show(bag: Path, answers: Any, out: Path) -> tuple[Tally | None, dict[str, float]]:
     """Write video and contact sheet; score against the truth where the recording has it."""
-    tally, electrodes, catheters, answered, tiles = Tally(), 0, 0, 0, []
+    tally, electrodes, catheters, answered = Tally(), 0, 0, 0
+    tiles: list[Any] = []
     with BagSource(bag) as source, VideoWriter(out / "video.mp4", source.info.rate_hz) as video:
         count = source.info.frames or 1
         truth_known = False

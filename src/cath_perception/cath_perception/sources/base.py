@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,9 @@ class SourceFrame:
     truth: tuple[Catheter, ...] | None = None
 
 
+Source = TypeVar("Source", bound="FrameSource")
+
+
 class FrameSource(ABC):
     """Frames in order, read one at a time. Iterating again starts again; errors are ``SourceError``."""
 
@@ -78,7 +82,7 @@ class FrameSource(ABC):
     def close(self) -> None:  # noqa: B027 - most sources hold nothing open
         """Release files. The source cannot be iterated afterwards."""
 
-    def __enter__(self) -> "FrameSource":
+    def __enter__(self: Source) -> Source:
         return self
 
     def __exit__(
