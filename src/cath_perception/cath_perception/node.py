@@ -1,6 +1,7 @@
 """The lifecycle node ``perception``: X-ray frames in, electrodes, catheters, masks and their status out."""
 
 import gc
+import signal
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -278,6 +279,7 @@ def main(args: list[str] | None = None) -> int:
         if rclpy.ok():  # else a signal shut ROS down in the middle of a call, which then failed
             raise
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C does not cut the clean end short
         if node is not None:
             node.close()
         rclpy.try_shutdown()
