@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NETWORKS: dict[str, tuple[str, str]] = {
     "light": ("cath_perception.network.light", "LightNet"),
+    "paper": ("cath_perception.network.paper", "PaperNet"),
+    "paper-literal": ("cath_perception.network.paper", "PaperLiteralNet"),
 }
 """Architecture name -> (module, class). A class takes keyword arguments only and has a ``stride``."""
 
