@@ -21,7 +21,7 @@ def test_targets_decode_to_the_electrodes_they_were_drawn_from(small_bank: bank.
     batch = batches.draw(small_bank, batches.BatchRule(crop=128, zoom=(0.9, 1.2)), 6, (5, 1), CPU)
     logits = torch.logit(batch.centre.clamp(1e-6, 1 - 1e-6))
     maps = {"centre": logits, "offset": batch.offset, "size": batch.size}
-    answers = decode_maps(maps, batches.STRIDE).numpy()
+    answers = decode_maps(maps, batches.BatchRule().stride).numpy()
     checked = 0
     for rows, truth in zip(answers, batch.positions, strict=False):
         points = rows[rows[:, 4] > 0.99, :2]

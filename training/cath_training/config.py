@@ -18,7 +18,8 @@ class DataConfig:
     """The bank of geometry and how crops are drawn from it.
 
     ``angiograms``: folder of real backgrounds, relative to the repository (skipped with a notice if absent);
-    ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen.
+    ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``targets`` and ``sigma``:
+    see ``batches.BatchRule``.
     """
 
     catheters: int = 2400
@@ -29,11 +30,95 @@ class DataConfig:
     crop: int = 256
     zoom: tuple[float, float] = (0.5, 1.2)
     sigma: float = 0.75
+    targets: str = "dense"
+
+    def __post_init__(self) -> None:
+        _one_of("targets", self.targets, ("dense", "centernet"))
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Weights of the loss: focal + ``offset`` x L1 + ``size`` x L1 + ``bce`` x BCE + ``iou`` x (1 - IoU)."""
+
+    offset: float = 1.0
+    size: float = 0.1
+    bce: float = 2.0
+    iou: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityConfig:
+    """Multi-level dynamic resource prioritization (Xi et al. 2025, section 2.2) and its rivals.
+
+    Attributes:
+        samples: how much each sample counts, by its KPI kappa in 0..1 (its difficulty is 1/kappa): ``all``, ``soft``
+            (1 - kappa), ``hard`` (1 where 1 - kappa > ``threshold``), ``topk`` (the hardest share ``keep``),
+            ``topk-soft`` and ``topk-hard`` (both), or ``self-paced`` (loss below a growing share of the mean loss).
+        keep_start, keep: share that top K keeps at the first and at the last step; equal for a fixed one.
+        tasks: weight of each task's loss: ``inverse-kpi`` (1/kappa), ``kpi`` (kappa), ``constant`` (``constants``),
+            ``dtp``, ``gradnorm``, ``single-detection`` or ``single-segmentation``.
+        detection_kpi, segmentation_kpi: ``mae``, ``rmse`` or ``focal``; ``iou``, ``dice`` or ``ce``.
+        alpha: share of the newest value in a KPI's moving average.
+        gamma: focusing exponent of ``dtp``.
+        gradnorm: learning rate and restoring exponent of ``gradnorm``.
+        pace: first and last loss that ``self-paced`` admits, in units of the task's mean loss.
+        scale: box error in cells at which a detection KPI is 0.5.
+        cap: box error in cells that a missed or an invented electrode counts.
+        literal: detection KPI 1/MAE as printed, which has no upper bound, instead of 1 / (1 + MAE / scale).
+    """
+
+    samples: str = "topk-hard"
+    keep_start: float = 1.0
+    keep: float = 0.7
+    threshold: float = 0.5
+    tasks: str = "inverse-kpi"
+    constants: tuple[float, float] = (1.0, 1.0)
+    detection_kpi: str = "mae"
+    segmentation_kpi: str = "iou"
+    alpha: float = 0.1
+    gamma: float = 1.0
+    gradnorm: tuple[float, float] = (0.025, 1.5)
+    pace: tuple[float, float] = (1.0, 3.0)
+    scale: float = 1.0
+    cap: float = 4.0
+    literal: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in PRIORITY_CHOICES.items():
+            _one_of(name, getattr(self, name), allowed)
+        for name in ("keep_start", "keep", "alpha"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ValueError(f"{name}: expected more than 0 and at most 1, got {getattr(self, name)}")
+        for name in ("constants", "gradnorm", "pace"):
+            if len(getattr(self, name)) != 2:
+                raise ValueError(f"{name}: expected two numbers, got {getattr(self, name)}")
+        if min(self.scale, self.cap) <= 0:
+            raise ValueError(f"scale and cap: expected more than 0 cells, got {self.scale} and {self.cap}")
+
+
+PRIORITY_CHOICES = {
+    "samples": ("all", "soft", "hard", "topk", "topk-soft", "topk-hard", "self-paced"),
+    "tasks": (
+        "inverse-kpi",
+        "kpi",
+        "constant",
+        "dtp",
+        "gradnorm",
+        "single-detection",
+        "single-segmentation",
+    ),
+    "detection_kpi": ("mae", "rmse", "focal"),
+    "segmentation_kpi": ("iou", "dice", "ce"),
+}
+"""Setting of ``PriorityConfig`` -> what it may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """One training run. ``learning_rate`` rises over ``warmup`` steps and falls as a cosine to 1 % at ``steps``."""
+    """One training run. ``learning_rate`` rises over ``warmup`` steps and falls as a cosine to 1 % at ``steps``.
+
+    ``priority`` weighs samples and tasks by how hard they are; without it all count alike.
+    """
 
     name: str
     steps: int
@@ -51,6 +136,16 @@ class TrainConfig:
     intensity_low: float = 1.0
     intensity_high: float = 99.0
     data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    priority: PriorityConfig | None = None
+
+
+SECTIONS: dict[str, type] = {"data": DataConfig, "loss": LossConfig, "priority": PriorityConfig}
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
 
 
 def _fill(cls: type, values: Any, where: str) -> Any:
@@ -63,7 +158,7 @@ def _fill(cls: type, values: Any, where: str) -> Any:
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     try:
         return cls(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
@@ -73,7 +168,8 @@ def load(path: Path) -> TrainConfig:
         values = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-    if isinstance(values, dict) and "data" in values:
-        values = {**values, "data": _fill(DataConfig, values["data"], f"{path}: data")}
+    if isinstance(values, dict):
+        sections = {name: cls for name, cls in SECTIONS.items() if name in values}
+        values |= {name: _fill(cls, values[name], f"{path}: {name}") for name, cls in sections.items()}
     config: TrainConfig = _fill(TrainConfig, values, str(path))
     return config

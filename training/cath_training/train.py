@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from cath_perception.network import build
 from cath_perception.network.deployed import IntensityRule, decode_maps
 from cath_perception.scoring import match
-from cath_training import losses
+from cath_training import kpi, losses
 from cath_training.config import ConfigError, TrainConfig
 from cath_training.data import bank, batches
+from cath_training.priority import Prioritizer
 
 VALIDATION_SEED = 7_000_000
 LOG_EVERY = 20
@@ -39,9 +40,15 @@ class Trainer:
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
         data = config.data
-        self.batch_rule = batches.BatchRule(crop=data.crop, zoom=data.zoom, sigma=data.sigma)
+        self.batch_rule = batches.BatchRule(
+            crop=data.crop, zoom=data.zoom, sigma=data.sigma, stride=self.stride, targets=data.targets
+        )
         size = bank.BankSize(data.catheters, data.clutter, data.procedural)
         self.bank = bank.make(cache, size, config.seed, self._angiograms())
+        self.priority: Prioritizer | None = None
+        if config.priority:
+            samples = len(self.bank.attenuation) + 1  # the last stands for all without a catheter
+            self.priority = Prioritizer(config.priority, samples, config.steps, config.batch)
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
         if config.start_from:
@@ -70,7 +77,22 @@ class Trainer:
                     "exp_avg": state[f"first.{name}"].to(self.device),
                     "exp_avg_sq": state[f"second.{name}"].to(self.device),
                 }
+        if self.priority:
+            self._resume_priority({k[9:]: v for k, v in state.items() if k.startswith("priority.")})
         self.console.print(f"resumed at step {self.step}")
+
+    def _resume_priority(self, state: dict[str, Tensor]) -> None:
+        assert self.priority is not None
+        if not state:
+            raise ConfigError(
+                f"{self.folder}: this run was begun without a priority section: train in another folder"
+            )
+        try:
+            self.priority.load(state)
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                f"{self.folder}: the checkpoint does not fit the priority section: {error}"
+            ) from error
 
     def save(self) -> None:
         """Write the checkpoint; a kill in the middle leaves the one before."""
@@ -80,6 +102,8 @@ class Trainer:
             moments = self.optimizer.state.get(parameter)
             if moments:
                 state[f"first.{name}"], state[f"second.{name}"] = moments["exp_avg"], moments["exp_avg_sq"]
+        if self.priority:
+            state |= {f"priority.{k}": v for k, v in self.priority.state().items()}
         state["step"] = torch.tensor(self.step)
         for name, tensors in (("state", state), ("mean", self.mean)):
             part = self.folder / f"{name}.part"
@@ -102,7 +126,7 @@ class Trainer:
         )
         self.network.train()
         maps = self.network(self.rule(batch.image).contiguous(memory_format=torch.channels_last))
-        loss, parts = losses.total(maps, batch)
+        loss, parts = self._loss(maps, batch)
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"the loss is {float(loss)} at step {self.step}: lower learning_rate, or look at the data"
@@ -114,6 +138,18 @@ class Trainer:
         self.step += 1
         self._update_mean()
         return {"loss": float(loss.detach())} | parts
+
+    def _loss(self, maps: dict[str, Tensor], batch: batches.Batch) -> tuple[Tensor, dict[str, float]]:
+        """The loss to descend and its parts; with prioritization the parts are plain means over the samples."""
+        if not self.priority:
+            return losses.total(maps, batch, self.config.loss)
+        each = losses.each(maps, batch)
+        tasks = losses.by_task(each, self.config.loss)
+        loss = self.priority.loss(tasks, batch, self.network, self.step)
+        kappa = kpi.measure(maps, each, batch, self.stride, self.priority.config)
+        self.priority.update(kappa, tasks, batch, self.step)
+        progress = dict(zip(("kappa_d", "kappa_s"), self.priority.task_kappa.tolist(), strict=True))
+        return loss, {name: float(value.detach().mean()) for name, value in each.items()} | progress
 
     @torch.no_grad()
     def _update_mean(self) -> None:

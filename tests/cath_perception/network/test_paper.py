@@ -89,15 +89,16 @@ def test_deployed(name: str) -> None:
 
 
 def test_offset_head_can_be_switched() -> None:
-    image = torch.zeros(1, 1, 32, 32)
     for name, default in (("paper", True), ("paper-literal", False)):
         small = {"name": name, "backbone": "resnet18"}
-        assert ("offset" in build(small)(image.repeat(2, 1, 1, 1))) == default
-        assert ("offset" in build({**small, "offset": not default})(image.repeat(2, 1, 1, 1))) != default
+        with torch.device("meta"):
+            image = torch.zeros(2, 1, 32, 32)
+            assert ("offset" in build(small)(image)) == default
+            assert ("offset" in build({**small, "offset": not default})(image)) != default
 
 
 def test_every_parameter_learns() -> None:
     network = build({"name": "paper", "backbone": "resnet18"})
-    maps = network(torch.randn(2, 1, 64, 64))
+    maps = network(torch.randn(2, 1, 32, 32))
     sum(m.square().mean() for m in maps.values()).backward()
     assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in network.parameters())

@@ -1,5 +1,6 @@
 """Training batches: bank geometry under random affine changes, image formation, and the targets of every head."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,9 @@ from torch.nn import functional as F
 from cath_training.data.bank import CANVAS_PX, Bank
 from cath_training.synthetic import formation
 
-STRIDE = 2
+MASK_STRIDE = 2  # masks leave every network at half size
+REACH = 3  # cells around a dense target's centre that its Gaussian is drawn in
+TARGETS = ("dense", "centernet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,10 @@ class BatchRule:
         zoom: smallest and largest scale of the canvas (512 px for 142 mm) in the crop.
         empty: share of samples without any catheter.
         cluttered: share of samples with clutter.
-        sigma: standard deviation of a centre's Gaussian in cells of ``STRIDE`` px.
+        targets: ``dense`` draws one Gaussian for all electrodes and learns offset and size at the cells around the
+            centre too; ``centernet`` takes its radius from the box (overlap 0.7) and learns them at the centre only.
+        sigma: standard deviation of a dense target's Gaussian in cells.
+        stride: px per cell, the network's.
     """
 
     crop: int = 256
@@ -31,13 +37,23 @@ class BatchRule:
     empty: float = 0.08
     cluttered: float = 0.65
     sigma: float = 0.75
+    stride: int = 2
+    targets: str = "dense"
 
 
 @dataclass(slots=True)
 class Batch:
-    """``image`` ``(B, 1, S, S)`` 0..1; ``centre`` ``(B, 1, S/2, S/2)`` 0..1; ``offset`` and ``size`` ``(B, 2, ...)`` in
-    cells with ``weight`` ``(B, 1, ...)`` where they count; ``mask`` ``(B, 1, S/2, S/2)`` 0..1; ``positions``: for each
-    sample the ``(N, 2)`` electrode centres in px."""
+    """Images with the targets of every head, made for one network's stride.
+
+    Attributes:
+        image: ``(B, 1, S, S)`` 0..1.
+        centre: ``(B, 1, S/stride, S/stride)`` 0..1.
+        offset, size: ``(B, 2, ...)`` in cells, with ``weight`` ``(B, 1, ...)`` where they count.
+        mask: ``(B, 1, S/2, S/2)`` 0..1.
+        boxes: for each sample the ``(N, 4)`` electrodes: x, y, width, height in px.
+        identity: ``(B,)`` which sample of the data set this is; all samples without a catheter are one, the last.
+        labelled: ``(B, 2)`` bool, whether a sample has labels for (detection, segmentation).
+    """
 
     image: Tensor
     centre: Tensor
@@ -45,7 +61,14 @@ class Batch:
     size: Tensor
     weight: Tensor
     mask: Tensor
-    positions: list[NDArray[np.float32]]
+    boxes: list[NDArray[np.float32]]
+    identity: NDArray[np.int64]
+    labelled: NDArray[np.bool_]
+
+    @property
+    def positions(self) -> list[NDArray[np.float32]]:
+        """For each sample the ``(N, 2)`` electrode centres in px."""
+        return [rows[:, :2] for rows in self.boxes]
 
 
 def _affine(
@@ -89,24 +112,40 @@ def _moved(electrodes: NDArray[np.float32], affine: NDArray[np.float64], crop: i
     return np.column_stack([uv, box])[inside].astype(np.float32)
 
 
-def _targets(batch: Batch, boxes: list[NDArray[np.float32]], sigma: float) -> None:
-    """Draw each electrode's Gaussian; offset and size are learnt at its cell and the four beside it."""
+def overlap_radius(width: float, height: float, overlap: float = 0.7) -> int:
+    """CenterNet's Gaussian radius for a box, in cells, 1 at least.
+
+    A box whose two corners both lie ``r`` outside the true ones has this IoU with it. Of the three cases in
+    CenterNet's published code this one is always the smallest, so it alone is worked out.
+    """
+    total, area = width + height, width * height
+    root = math.sqrt((overlap * total) ** 2 + 4 * overlap * (1 - overlap) * area)
+    return max(1, int(root - overlap * total))
+
+
+def _targets(batch: Batch, rule: BatchRule) -> None:
+    """Draw each electrode's Gaussian, and what its offset and size are where they are learnt."""
     centre, offset, size, weight = (t.numpy() for t in (batch.centre, batch.offset, batch.size, batch.weight))
     side = centre.shape[-1]
-    for b, rows in enumerate(boxes):
+    for b, rows in enumerate(batch.boxes):
         for x, y, w, h in rows:
-            cx, cy = (x + 0.5) / STRIDE - 0.5, (y + 0.5) / STRIDE - 0.5
+            cx, cy = (x + 0.5) / rule.stride - 0.5, (y + 0.5) / rule.stride - 0.5
             ix, iy = round(cx), round(cy)
-            x0, x1, y0, y1 = max(0, ix - 3), min(side, ix + 4), max(0, iy - 3), min(side, iy + 4)
+            reach, sigma, lowest = REACH, rule.sigma, 0.3
+            if rule.targets == "centernet":
+                reach = overlap_radius(w / rule.stride, h / rule.stride)
+                sigma, lowest = (2 * reach + 1) / 6, 0.999
+            x0, x1 = max(0, ix - reach), min(side, ix + reach + 1)
+            y0, y1 = max(0, iy - reach), min(side, iy + reach + 1)
             gx, gy = np.arange(x0, x1), np.arange(y0, y1)[:, None]
             # peak at the nearest cell so that every electrode has a positive
             bump = np.exp(-((gx - ix) ** 2 + (gy - iy) ** 2) / (2 * sigma**2))
             window = centre[b, 0, y0:y1, x0:x1]
-            nearer = (bump > window) & (bump > 0.3)
+            nearer = (bump > window) & (bump > lowest)
             np.maximum(window, bump, out=window)
             offset[b, 0, y0:y1, x0:x1][nearer] = np.broadcast_to(cx - gx, bump.shape)[nearer]
             offset[b, 1, y0:y1, x0:x1][nearer] = np.broadcast_to(cy - gy, bump.shape)[nearer]
-            size[b, :, y0:y1, x0:x1][:, nearer] = np.array([[w], [h]]) / STRIDE
+            size[b, :, y0:y1, x0:x1][:, nearer] = np.array([[w], [h]]) / rule.stride
             weight[b, 0, y0:y1, x0:x1][nearer] = bump[nearer]
 
 
@@ -114,7 +153,7 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     """One batch, a function of ``seed`` alone."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    crop, side = rule.crop, rule.crop // STRIDE
+    crop, side = rule.crop, rule.crop // rule.stride
     scenes = rng.integers(len(bank.attenuation), size=count)
     filled = rng.random(count) >= rule.empty
     zooms = np.exp(rng.uniform(np.log(rule.zoom[0]), np.log(rule.zoom[1]), count))
@@ -147,10 +186,12 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
         _visible(_moved(e, a, crop), f)
         for e, a, f in zip(rows, affines, field[:, 0].cpu().numpy(), strict=False)
     ]
-    mask = F.avg_pool2d(mask * (field > 0.3), STRIDE)
+    mask = F.avg_pool2d(mask * (field > 0.3), MASK_STRIDE)
     plane = lambda channels: torch.zeros(count, channels, side, side)  # noqa: E731
-    batch = Batch(image, plane(1), plane(2), plane(2), plane(1), mask, [b[:, :2] for b in boxes])
-    _targets(batch, boxes, rule.sigma)
+    identity = np.where(filled, scenes, len(bank.attenuation))
+    labelled = np.ones((count, 2), bool)
+    batch = Batch(image, plane(1), plane(2), plane(2), plane(1), mask, boxes, identity, labelled)
+    _targets(batch, rule)
     for name in ("centre", "offset", "size", "weight"):
         setattr(batch, name, getattr(batch, name).to(device))
     return batch
