@@ -34,6 +34,44 @@ def test_targets_decode_to_the_electrodes_they_were_drawn_from(small_bank: bank.
     assert checked > 5
 
 
+@pytest.mark.parametrize(("stride", "targets"), [(2, "centernet"), (4, "centernet"), (4, "dense")])
+def test_targets_follow_the_stride(small_bank: bank.Bank, stride: int, targets: str) -> None:
+    rule = batches.BatchRule(crop=128, zoom=(0.9, 1.2), stride=stride, targets=targets)
+    batch = batches.draw(small_bank, rule, 4, (5, 1), CPU)
+    assert batch.centre.shape == (4, 1, 128 // stride, 128 // stride)
+    assert batch.mask.shape == (4, 1, 64, 64)
+    checked = 0
+    for b, rows in enumerate(batch.boxes):
+        cells = np.round((rows[:, :2] + 0.5) / stride - 0.5).astype(int)
+        for (x, y, w, h), (ix, iy) in zip(rows, cells, strict=True):
+            assert batch.centre[b, 0, iy, ix] == 1
+            if (np.abs(cells - (ix, iy)).max(axis=1) <= 3).sum() > 1:
+                continue  # a neighbour may claim the cell
+            place = np.array([ix, iy]) + batch.offset[b, :, iy, ix].numpy()
+            np.testing.assert_allclose((place + 0.5) * stride - 0.5, (x, y), atol=1e-3)
+            np.testing.assert_allclose(batch.size[b, :, iy, ix].numpy() * stride, (w, h), rtol=1e-5)
+            checked += 1
+    assert checked > 1
+    if targets == "centernet":
+        assert set(batch.weight.unique().tolist()) <= {0.0, 1.0}
+        assert torch.equal(batch.weight == 1, batch.centre == 1)
+
+
+def test_overlap_radius() -> None:
+    assert [batches.overlap_radius(side, side) for side in (1, 3, 4, 7, 8, 20)] == [1, 1, 1, 1, 2, 5]
+    # published code leaves out a factor of 2.8: with both corners off by radius / 2.8 the boxes overlap by 0.7
+    off = batches.overlap_radius(1000, 1000) / 2.8
+    assert 1000**2 / (1000 + 2 * off) ** 2 == pytest.approx(0.7, abs=0.001)
+
+
+def test_samples_without_catheter_are_one_sample(small_bank: bank.Bank) -> None:
+    batch = batches.draw(small_bank, batches.BatchRule(crop=64, empty=0.5), 16, (5, 2), CPU)
+    empty = batch.mask.sum((1, 2, 3)).numpy() == 0
+    assert (batch.identity[~empty] < 4).all()
+    assert (batch.identity == 4).sum() > 2
+    assert all(len(rows) == 0 for rows, i in zip(batch.boxes, batch.identity, strict=True) if i == 4)
+
+
 def test_same_seed_same_batch(small_bank: bank.Bank) -> None:
     rule = batches.BatchRule(crop=96)
     first, second = (batches.draw(small_bank, rule, 3, (1, 2), CPU) for _ in range(2))

@@ -1,5 +1,6 @@
 """A run that was killed and resumed ends with the weights of one that was not; a run learns."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cath_training.config import DataConfig, TrainConfig
+from cath_training.config import ConfigError, DataConfig, LossConfig, PriorityConfig, TrainConfig
 from cath_training.train import Trainer
 
 SMALL = TrainConfig(
@@ -21,8 +22,9 @@ SMALL = TrainConfig(
 )
 
 
-def trainer(folder: Path, config: TrainConfig = SMALL) -> Trainer:
-    return Trainer(config, folder, folder.parent / "cache", torch.device("cpu"))
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,25 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+PRIORITIES = {
+    "none": None,
+    "paper": PriorityConfig(keep_start=0.5, keep=0.3),
+    "gradnorm": PriorityConfig(
+        samples="soft", tasks="gradnorm", detection_kpi="rmse", segmentation_kpi="dice"
+    ),
+    "self-paced": PriorityConfig(
+        samples="self-paced", tasks="dtp", detection_kpi="focal", segmentation_kpi="ce"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PRIORITIES)
+def test_resumed_run_ends_with_the_same_weights(tmp_path: Path, cache: Path, name: str) -> None:
+    config = replace(SMALL, priority=PRIORITIES[name])
+
+    def trainer(folder: Path) -> Trainer:
+        return Trainer(config, folder, cache, torch.device("cpu"))
+
     whole = trainer(tmp_path / "whole")
     for _ in range(4):
         whole.train_step()
@@ -50,8 +70,45 @@ def test_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     for key, value in expected.items():
         assert torch.equal(value, got[key]), key
 
+    assert any(key.startswith("priority.") for key in expected) == (name != "none")
 
-def test_loss_falls_on_few_samples(tmp_path: Path) -> None:
-    run = trainer(tmp_path / "run", replace(SMALL, steps=120, learning_rate=5e-3))
+
+@pytest.mark.parametrize("architecture", ["paper", "paper-literal"])
+def test_paper_networks_train_and_validate(tmp_path: Path, cache: Path, architecture: str) -> None:
+    config = replace(
+        SMALL,
+        architecture={"name": architecture, "backbone": "resnet18"},
+        data=replace(SMALL.data, targets="centernet"),
+        loss=LossConfig(size=1.0, bce=1.0),
+        priority=PriorityConfig(),
+        learning_rate=1e-4,
+    )
+    run = Trainer(config, tmp_path / "run", cache, torch.device("cpu"))
+    before = run.network.centre[0].weight.detach().clone()  # type: ignore[index, union-attr]
+    row = run.train_step()
+    assert all(math.isfinite(value) for value in row.values())
+    assert not torch.equal(before, run.network.centre[0].weight)  # type: ignore[index, union-attr]
+    assert 0 <= run.validate(rounds=1)["recall"] <= 1
+
+
+def test_single_task_learning_leaves_the_other_head_alone(tmp_path: Path, cache: Path) -> None:
+    priority = PriorityConfig(samples="all", tasks="single-segmentation")
+    config = replace(SMALL, priority=priority, weight_decay=0.0)
+    run = Trainer(config, tmp_path / "run", cache, torch.device("cpu"))
+    detect, segment = (getattr(run.network, name).project.weight for name in ("detect", "segment"))
+    before = detect.detach().clone(), segment.detach().clone()
+    run.train_step()
+    assert torch.equal(before[0], detect)
+    assert not torch.equal(before[1], segment)
+
+
+def test_checkpoint_without_priority_is_not_resumed_with_it(tmp_path: Path, cache: Path) -> None:
+    Trainer(SMALL, tmp_path, cache, torch.device("cpu")).save()
+    with pytest.raises(ConfigError, match="another folder"):
+        Trainer(replace(SMALL, priority=PriorityConfig()), tmp_path, cache, torch.device("cpu"))
+
+
+def test_loss_falls_on_few_samples(tmp_path: Path, cache: Path) -> None:
+    run = Trainer(replace(SMALL, steps=120, learning_rate=5e-3), tmp_path / "run", cache, torch.device("cpu"))
     losses = [run.train_step()["loss"] for _ in range(120)]
     assert sum(losses[-20:]) < 0.8 * sum(losses[:20])

@@ -81,15 +81,16 @@ class GradNorm(TaskRule):
         """Move the weights by one step, from the same measurements in all processes, and give them."""
         if self._shared is None:
             self._shared = last_shared(view.network, view.losses)
-        norms = [
-            torch.autograd.grad(loss, self._shared, retain_graph=True)[0].norm()
-            for loss in view.losses.unbind()
-        ]
-        measured = torch.stack([view.losses.detach(), torch.stack(norms)]).cpu()
+        measured = torch.stack([view.losses.detach(), torch.zeros_like(view.losses)]).cpu()
+        if self._shared is not None:
+            for i, loss in enumerate(view.losses.unbind()):
+                measured[1, i] = torch.autograd.grad(loss, self._shared, retain_graph=True)[0].norm()
         if dist.is_initialized():
             dist.all_reduce(measured)
             measured /= dist.get_world_size()
         loss, norm = measured
+        if not (norm > 0).all():
+            return self.values  # a batch without labels for one of the tasks says nothing about their balance
         self.first = torch.where(self.first.isnan(), loss, self.first)
         speed = loss / self.first.clamp_min(1e-6)
         pull = self.values * norm
@@ -108,16 +109,16 @@ class GradNorm(TaskRule):
         self.values, self.first = state["values"], state["first"]
 
 
-def last_shared(network: nn.Module, losses: Tensor) -> nn.Parameter:
-    """The last convolution's weight, in the order of the network's parameters, that all ``losses`` depend on."""
+def last_shared(network: nn.Module, losses: Tensor) -> nn.Parameter | None:
+    """The last convolution's weight, in the order of the network's parameters, that moves all ``losses``; None if none."""
     weights = [p for p in network.parameters() if p.dim() == 4 and p.requires_grad]
     gradients = [
         torch.autograd.grad(x, weights, retain_graph=True, allow_unused=True) for x in losses.unbind()
     ]
-    shared = [w for w, *g in zip(weights, *gradients, strict=True) if all(x is not None for x in g)]
-    if not shared:
-        raise ValueError("GradNorm: expected a convolution that both tasks share, the network has none")
-    return shared[-1]
+    moved = [
+        w for w, *g in zip(weights, *gradients, strict=True) if all(x is not None and x.any() for x in g)
+    ]
+    return moved[-1] if moved else None
 
 
 def dtp(kappa: Tensor, gamma: float) -> Tensor:

@@ -115,8 +115,9 @@ def _moved(electrodes: NDArray[np.float32], affine: NDArray[np.float64], crop: i
 def overlap_radius(width: float, height: float, overlap: float = 0.7) -> int:
     """CenterNet's Gaussian radius for a box, in cells, 1 at least.
 
-    A box whose two corners both lie ``r`` outside the true ones has this IoU with it. Of the three cases in
-    CenterNet's published code this one is always the smallest, so it alone is worked out.
+    As in its published code, which solves the three quadratics without dividing by their leading coefficient. Of the
+    three the one with both corners outside is then always the smallest, and ``4 x overlap`` times what would give
+    that overlap; boxes of 3 cells or less have radius 0 there.
     """
     total, area = width + height, width * height
     root = math.sqrt((overlap * total) ** 2 + 4 * overlap * (1 - overlap) * area)
