@@ -7,6 +7,7 @@ strategy turns them into weights within a task, a task rule into weights of the 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from cath_training.data.batches import Batch
 from cath_training.taskweights import TASK_RULES, TaskView
 
 Floats = NDArray[np.float32]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,15 @@ class Memory:
         return np.where(np.isnan(new), old, np.where(np.isnan(old), new, mixed))
 
 
-def everyone(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def everyone(values: NDArray[Scalar]) -> NDArray[Scalar]:
     """The rows of all processes, in order of rank; ``values`` itself where there is one process."""
     if not dist.is_initialized():
         return values
     mine = torch.from_numpy(np.ascontiguousarray(values))
     parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, mine)
-    return torch.cat(parts).numpy()
+    every: NDArray[Scalar] = torch.cat(parts).numpy()
+    return every
 
 
 class Prioritizer:
@@ -120,7 +123,7 @@ class Prioritizer:
         view = SampleView(
             kappa=np.nan_to_num(self.memory.kappa[batch.identity], nan=0.0),
             chosen=self.chosen[batch.identity],
-            loss=loss / np.maximum(mean, 1e-6),
+            loss=(loss / np.maximum(mean, 1e-6)).astype(np.float32),
             threshold=config.threshold,
             pace=config.pace[0] + (config.pace[1] - config.pace[0]) * progress,
         )
