@@ -1,6 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 
-from cath_perception.scoring import Tally, match
+from cath_perception.scoring import CatheterTally, Tally, match
+from cath_perception.types import CatheterStatus
+
+from .patterns import straight
 
 
 def test_each_truth_is_matched_once() -> None:
@@ -25,3 +30,22 @@ def test_tally_counts_in_px_of_256() -> None:
     figures = tally.figures()
     assert (figures["recall"], figures["precision"]) == (0.5, 0.5)
     assert figures["median_error_px256"] == 1.5
+
+
+def test_catheters_are_scored_by_type_order_and_identity() -> None:
+    tally = CatheterTally()
+    truth = replace(straight([2, 5, 2], 4.0, identity=3), type="ablation")
+    answers = [replace(truth, id=7), replace(truth, id=7, type="halo"), replace(truth, id=9, type=None)]
+    answers.append(replace(truth, id=9, electrodes=truth.electrodes[::-1]))
+    for answer in answers:
+        tally.add([answer], [truth], 512)
+    tally.add([], [truth], 512)
+    tally.add([replace(truth, id=1, status=CatheterStatus.LOST)], [truth], 512)
+    figures = tally.figures()
+    assert figures["catheters found"] == 4 / 6
+    assert (figures["type right"], figures["type wrong"]) == (0.5, 0.25)
+    assert figures["order right"] == 0.75
+    assert figures["identity switches"] == 1
+    tally.begin()
+    tally.add([replace(truth, id=2)], [truth], 512)
+    assert tally.figures()["identity switches"] == 1

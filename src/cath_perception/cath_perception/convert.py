@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from builtin_interfaces.msg import Time
 from cath_msgs.msg import Catheter as CatheterMessage
-from cath_msgs.msg import CatheterArray, CenterlineArray, ElectrodeArray
+from cath_msgs.msg import CatheterArray, CatheterMotion, CenterlineArray, ElectrodeArray
 from cath_msgs.msg import Centerline as CenterlineMessage
 from cath_msgs.msg import Electrode as ElectrodeMessage
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from std_msgs.msg import Header
 
 from cath_perception.errors import ImageError
 from cath_perception.image import ENCODINGS, gray_from_buffer
+from cath_perception.motion import Motion
 from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode
 
 try:
@@ -187,6 +189,21 @@ def catheter_array(catheters: Sequence[Catheter] | None, header: Header) -> Cath
     """All catheters of a frame; None (not computed) is told apart from none found by ``computed``."""
     messages = [catheter_message(catheter) for catheter in catheters or ()]
     return CatheterArray(header=header, computed=catheters is not None, catheters=messages)
+
+
+def motion_message(motion: Motion, reference_stamp: Time, header: Header) -> CatheterMotion:
+    """The reference catheter's motion; ``valid`` False where there is no answer."""
+    return CatheterMotion(
+        header=header,
+        reference_stamp=reference_stamp,
+        valid=motion.valid,
+        translation_px=motion.translation.astype(float),
+        rotation_rad=float(motion.rotation),
+        respiratory_px=motion.respiratory.astype(float),
+        cardiac_px=motion.cardiac.astype(float),
+        residual_px=float(motion.residual),
+        quality=float(motion.quality),
+    )
 
 
 def electrode_from_message(message: ElectrodeMessage) -> Electrode:

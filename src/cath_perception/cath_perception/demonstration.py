@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cath_msgs.msg import CatheterArray, CenterlineArray, ElectrodeArray, PerceptionStatus
+from cath_msgs.msg import CatheterArray, CatheterMotion, CenterlineArray, ElectrodeArray, PerceptionStatus
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from cath_perception.bags import BagReader, BagWriter
 from cath_perception.live import NODE, LiveError, Process, Session, stamp_of_cdr
-from cath_perception.scoring import Tally
+from cath_perception.scoring import CatheterTally, Tally
 from cath_perception.sources.bag import catheter_from_message, electrode_from_message
 from cath_perception.types import PerceptionResult, StageTimes
 
@@ -23,8 +23,9 @@ OUTPUTS = {
     f"{NODE}/centerlines": CenterlineArray,
     f"{NODE}/mask": Image,
     f"{NODE}/status": PerceptionStatus,
+    f"{NODE}/motion": CatheterMotion,
 }
-ELECTRODES, CATHETERS, _, MASK, STATUS = OUTPUTS
+ELECTRODES, CATHETERS, _, MASK, STATUS, _ = OUTPUTS
 MATCH_S, DRAIN_S = 20.0, 1.0
 
 
@@ -142,7 +143,10 @@ def _unpack(bits: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8
 
 
 def figures(
-    traffic: Traffic, answers: Answers, tally: Tally | None, counts: dict[str, float]
+    traffic: Traffic,
+    answers: Answers,
+    tallies: tuple[Tally, CatheterTally] | None,
+    counts: dict[str, float],
 ) -> dict[str, Any]:
     """Plain figures for a table or JSON; latencies in ms from publishing the image to receiving its electrodes."""
     status = answers.last_status
@@ -158,9 +162,11 @@ def figures(
         "backend": status.backend,
         **{name: round(value, 2) for name, value in counts.items()},
     }
-    if tally is not None:
-        scores = tally.figures()
+    if tallies is not None:
+        scores, catheters = (tally.figures() for tally in tallies)
         shown["recall (2 px of 256)"] = round(scores["recall"], 4)
         shown["precision (2 px of 256)"] = round(scores["precision"], 4)
         shown["median error (px of 256)"] = round(scores["median_error_px256"], 3)
+        for name in ("catheters found", "type right", "order right", "identity switches"):
+            shown[name] = round(catheters[name], 4)
     return shown

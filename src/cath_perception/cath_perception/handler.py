@@ -1,5 +1,6 @@
 """What happens to one frame: checks, perception, publishing, and a status that says how it went."""
 
+import math
 import time
 import traceback
 from collections.abc import Mapping
@@ -17,9 +18,10 @@ from cath_perception.convert import pixels_from_compressed, pixels_from_image
 from cath_perception.diagnostics import State
 from cath_perception.errors import ImageError
 from cath_perception.intake import Counters, GapCounter, StampError, StampGuard, check_not_future
+from cath_perception.motion import Motion
 from cath_perception.outputs import Outputs
 from cath_perception.parameters import Settings
-from cath_perception.perceptor import Perceptor
+from cath_perception.sequence import SequencePerceptor
 from cath_perception.types import PerceptionResult, StageTimes
 
 Frame: TypeAlias = Image | CompressedImage
@@ -35,7 +37,9 @@ class FrameHandler:
         camera_info: the newest camera info, None before the first.
     """
 
-    def __init__(self, perceptor: Perceptor, outputs: Outputs, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, perceptor: SequencePerceptor, outputs: Outputs, clock: Clock, settings: Settings
+    ) -> None:
         self.camera_info: CameraInfo | None = None
         self._perceptor, self._outputs, self._clock = perceptor, outputs, clock
         self.apply(settings)
@@ -43,16 +47,22 @@ class FrameHandler:
 
     def apply(self, settings: Settings) -> None:
         """Take new parameter values, from the next frame on."""
-        bundle = self._perceptor.bundle
-        self._settings = settings
-        self._perceptor.electrode_threshold = settings.electrode_threshold or bundle.electrode_threshold
-        self._perceptor.mask_threshold = settings.mask_threshold or bundle.mask_threshold
+        perceptor, self._settings = self._perceptor.perceptor, settings
+        bundle = perceptor.bundle
+        perceptor.electrode_threshold = settings.electrode_threshold or bundle.electrode_threshold
+        perceptor.mask_threshold = settings.mask_threshold or bundle.mask_threshold
 
     def restart(self) -> None:
         """Begin a new stream: counters at zero, any stamp and size may come next."""
         self.counters, self.gaps, self._stamps = Counters(), GapCounter(), StampGuard()
         self._note = ""
         self._size: tuple[int, int] | None = None
+        self._first_ns: int | None = None
+        self._perceptor.reset()
+
+    def set_reference(self) -> bool:
+        """Measure motion from the newest frame on; False if the reference catheter is not seen in it."""
+        return self._perceptor.motion.set_reference() is not None
 
     def handle(self, message: Frame, info: Mapping[str, Any]) -> PerceptionStatus:
         """Answer one frame and return its status, ready to be published but for model and backend.
@@ -113,10 +123,13 @@ class FrameHandler:
         pixels = pixels_from_image(message) if isinstance(message, Image) else pixels_from_compressed(message)
         converted = time.perf_counter()
         self._note_size(pixels)
-        self._perceptor.want_mask = self._outputs.mask_is_wanted
-        result = self._perceptor(pixels)
+        self._perceptor.perceptor.want_mask = self._outputs.mask_is_wanted
+        seen = self._perceptor(pixels, self._seconds(message.header.stamp))
+        result = seen.result
         perceived = time.perf_counter()
-        self._outputs.publish_positions(result, message.header)
+        self._outputs.publish_positions(
+            result, seen.motion, self._reference_stamp(seen.motion), message.header
+        )
         latency = time.perf_counter() - arrived
         self._outputs.publish_pictures(result, pixels, message.header, self.metres_per_pixel)
         status.publish_ms = (time.perf_counter() - perceived) * 1e3
@@ -125,6 +138,19 @@ class FrameHandler:
         status.preprocess_ms += (converted - converting) * 1e3
         self.counters.processed += 1
         self._check_deadline(result, latency, status)
+
+    def _seconds(self, stamp: Time) -> float:
+        """Time since the first frame, which floating point holds exactly enough."""
+        stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        if self._first_ns is None:
+            self._first_ns = stamp_ns
+        return (stamp_ns - self._first_ns) * 1e-9
+
+    def _reference_stamp(self, motion: Motion | None) -> Time:
+        if motion is None or self._first_ns is None or math.isnan(motion.reference_time_s):
+            return Time()
+        seconds, rest = divmod(self._first_ns + round(motion.reference_time_s * 1e9), 1_000_000_000)
+        return Time(sec=seconds, nanosec=rest)
 
     def _check_deadline(self, result: PerceptionResult, latency: float, status: PerceptionStatus) -> None:
         status.state = int(State.OK)

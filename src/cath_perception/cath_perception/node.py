@@ -24,6 +24,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 
 from cath_perception import parameters
 from cath_perception.diagnostics import LogLimit, Report, State
@@ -32,6 +33,8 @@ from cath_perception.handler import Frame, FrameHandler, unfilled_status
 from cath_perception.intake import Counters
 from cath_perception.outputs import Outputs
 from cath_perception.perceptor import Perceptor
+from cath_perception.recognition import Recognizer
+from cath_perception.sequence import SequencePerceptor
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 RELIABILITY = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
@@ -61,6 +64,7 @@ class PerceptionNode(LifecycleNode):
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # notices silence though simulated time stands still
         self.create_timer(self._settings.diagnostics_period, self._publish_diagnostics, clock=steady)
+        self.create_service(Trigger, "~/set_reference", self._set_reference)
         self._watchdog = self.create_timer(self._settings.input_timeout, self._on_silence, clock=steady)
         self.add_post_set_parameters_callback(self._apply_parameters)
 
@@ -128,10 +132,12 @@ class PerceptionNode(LifecycleNode):
             threads=settings.threads,
             device=settings.device,
             want_centerlines=settings.centerlines,
+            recognizer=Recognizer.load(settings.templates or None),
         )
         self._perceptor(np.zeros((WARM_UP_SIZE, WARM_UP_SIZE), np.uint8))  # what is made lazily is made now
         self._outputs = Outputs(self)
-        self._handler = FrameHandler(self._perceptor, self._outputs, self.get_clock(), settings)
+        sequence = SequencePerceptor(self._perceptor, settings.reference_type)
+        self._handler = FrameHandler(sequence, self._outputs, self.get_clock(), settings)
         self._subscribe()
         gc.collect()
         gc.freeze()  # what was loaded stays: collections during frames need not visit it
@@ -202,6 +208,21 @@ class PerceptionNode(LifecycleNode):
     def _on_camera_info(self, message: CameraInfo) -> None:
         if self._handler is not None:
             self._handler.camera_info = message
+
+    def _set_reference(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Answer ``~/set_reference``: motion is measured from the newest frame on."""
+        handler = self._handler if self._state == "active" else None
+        response.success = handler is not None and handler.set_reference()
+        kind = self._settings.reference_type
+        if response.success:
+            response.message = f"motion is measured from the newest frame's {kind} catheter"
+        elif handler is None:
+            response.message = f"the node is {self._state}: activate it first"
+        else:
+            response.message = (
+                f"no {kind} catheter is known and seen in the newest frame: the reference stays"
+            )
+        return response
 
     def _on_lost(self, event: QoSMessageLostInfo) -> None:
         if self._handler is not None and self._state == "active" and not self._handler.gaps.exact:

@@ -3,7 +3,8 @@
 from functools import partial
 
 import numpy as np
-from cath_msgs.msg import CatheterArray, CenterlineArray, ElectrodeArray
+from builtin_interfaces.msg import Time
+from cath_msgs.msg import CatheterArray, CatheterMotion, CenterlineArray, ElectrodeArray
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -13,8 +14,15 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from cath_perception.convert import catheter_array, centerline_array, electrode_array, image_message
+from cath_perception.convert import (
+    catheter_array,
+    centerline_array,
+    electrode_array,
+    image_message,
+    motion_message,
+)
 from cath_perception.markers import marker_array
+from cath_perception.motion import Motion
 from cath_perception.overlay import draw
 from cath_perception.types import PerceptionResult
 
@@ -22,7 +30,7 @@ DEPTH = 5
 
 
 class Outputs:
-    """Publishers of electrodes, catheters and centrelines (``publish_positions``), mask, markers and overlay
+    """Publishers of electrodes, catheters, centrelines and motion (``publish_positions``), mask, markers and overlay
     (``publish_pictures``), all reliable and with the input's header."""
 
     def __init__(self, node: LifecycleNode) -> None:
@@ -35,6 +43,7 @@ class Outputs:
         self._electrodes = publisher(ElectrodeArray, "~/electrodes")
         self._catheters = publisher(CatheterArray, "~/catheters")
         self._centerlines = publisher(CenterlineArray, "~/centerlines")
+        self._motion = publisher(CatheterMotion, "~/motion")
         self._mask = publisher(Image, "~/mask")
         self._markers = publisher(MarkerArray, "~/markers")
         self._overlay = publisher(Image, "~/overlay")
@@ -44,14 +53,18 @@ class Outputs:
         """Whether anyone listens to the mask or to the overlay, which shows it."""
         return _heard(self._mask) or _heard(self._overlay)
 
-    def publish_positions(self, result: PerceptionResult, header: Header) -> None:
-        """What a controller waits for."""
+    def publish_positions(
+        self, result: PerceptionResult, motion: Motion | None, reference: Time, header: Header
+    ) -> None:
+        """What a controller waits for; ``reference`` is the stamp of the motion's reference frame."""
         if _heard(self._electrodes):
             self._electrodes.publish(electrode_array(result.electrodes, header))
         if _heard(self._catheters):
             self._catheters.publish(catheter_array(result.catheters, header))
         if result.catheters is not None and _heard(self._centerlines):
             self._centerlines.publish(centerline_array(result.catheters, header))
+        if motion is not None and _heard(self._motion):
+            self._motion.publish(motion_message(motion, reference, header))
 
     def publish_pictures(
         self,
@@ -74,6 +87,7 @@ class Outputs:
             self._electrodes,
             self._catheters,
             self._centerlines,
+            self._motion,
             self._mask,
             self._markers,
             self._overlay,

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.types import Catheter, Electrode, PerceptionResult
+from cath_perception.types import Catheter, CatheterStatus, Electrode, PerceptionResult
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -45,6 +45,10 @@ def draw(pixels: NDArray[Any], result: PerceptionResult) -> Picture:
         _draw_centerline(picture, catheter)
     for electrode in result.electrodes:
         _draw_electrode(picture, electrode)
+    for catheter in result.catheters or ():
+        for electrode in catheter.electrodes:
+            if not electrode.visible and catheter.status is not CatheterStatus.LOST:
+                _draw_electrode(picture, electrode)
     _draw_footer(picture, result)
     return np.asarray(picture, dtype=np.uint8)
 
@@ -75,12 +79,14 @@ def _tint(picture: NDArray[Any], mask: NDArray[np.uint8]) -> None:
 
 
 def _draw_centerline(picture: NDArray[Any], catheter: Catheter) -> None:
-    if catheter.centerline is None:
+    if catheter.centerline is None or catheter.status is CatheterStatus.LOST:
         return
     points = np.round((catheter.centerline.points) * (1 << _SHIFT)).astype(np.int32)
     colour = colour_of(catheter.id)
     cv2.polylines(picture, [points[:, None]], False, colour, 1, cv2.LINE_AA, _SHIFT)
     label = f"{catheter.id}" if catheter.type is None else f"{catheter.id} {catheter.type}"
+    if catheter.status is not CatheterStatus.DETECTED:
+        label += f" ({catheter.status.name.lower()})"
     ends = catheter.centerline.points[[0, min(6, len(catheter.centerline.points) - 1)]]
     ahead = (ends[0] - ends[1]) / max(float(np.hypot(*(ends[0] - ends[1]))), 1e-6)
     x, y = (ends[0] + 14.0 * ahead).tolist()

@@ -41,6 +41,8 @@ class Settings:
     threads: int
     device: str
     centerlines: bool
+    templates: str
+    reference_type: str
     input_transport: str
     input_reliability: str
     use_camera_info: bool
@@ -80,6 +82,18 @@ PARAMETERS = (
     ),
     Specification(
         "centerlines", True, "Compute centrelines and group electrodes into catheters.", Change.UNCONFIGURED
+    ),
+    Specification(
+        "templates",
+        "",
+        "YAML file of the electrode patterns by which catheters are recognized; empty: the package's own.",
+        Change.UNCONFIGURED,
+    ),
+    Specification(
+        "reference_type",
+        "coronary_sinus",
+        "Type of the stationary catheter whose motion is published on ~/motion.",
+        Change.UNCONFIGURED,
     ),
     Specification(
         "input_transport",

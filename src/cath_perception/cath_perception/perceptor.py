@@ -1,4 +1,7 @@
-"""A frame in, a ``PerceptionResult`` out: what the node, the command line, tests and training share."""
+"""A frame in, a ``PerceptionResult`` out: what the node, the command line, tests and training share.
+
+For frames in order, ``SequencePerceptor`` adds what lasts: identities and motion.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from cath_perception.centerline import trace_centerlines
 from cath_perception.decode import decode
 from cath_perception.errors import BackendError
 from cath_perception.image import Letterbox, check_pixels
+from cath_perception.recognition import Recognizer
 from cath_perception.types import PerceptionResult, StageTimes
 
 
@@ -27,6 +31,7 @@ class Perceptor:
         electrode_threshold, mask_threshold: 0..1; may be changed between frames.
         want_mask: False leaves ``mask`` None in the results.
         want_centerlines: False leaves ``catheters`` None, and electrodes without catheter and index.
+        recognizer: tells the types of catheters; made of the package's templates unless given.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class Perceptor:
         mask_threshold: float | None = None,
         want_mask: bool = True,
         want_centerlines: bool = True,
+        recognizer: Recognizer | None = None,
     ) -> None:
         self.bundle = bundle
         self.backend = backend
@@ -51,6 +57,7 @@ class Perceptor:
                 raise BackendError(f"{name}: expected 0 to 1, got {value}")
         self.want_mask = want_mask
         self.want_centerlines = want_centerlines
+        self.recognizer = Recognizer.load() if recognizer is None else recognizer
         self._letterbox: Letterbox | None = None
 
     @classmethod
@@ -72,9 +79,10 @@ class Perceptor:
         engine = create_backend(backend, bundle, threads=threads, cache_dir=cache_dir, device=device)
         return cls(bundle, engine, **options)
 
-    def __call__(self, pixels: NDArray[Any]) -> PerceptionResult:
+    def __call__(self, pixels: NDArray[Any], *, recognize: bool = True) -> PerceptionResult:
         """Everything seen in one ``(H, W)`` uint8, uint16 or float32 frame of any value range.
 
+        ``recognize`` False leaves the types None, which ``SequencePerceptor`` tells from several frames.
         Raises ImageError for a frame that cannot be used, BackendError where inference fails; the next frame
         is not affected by either.
         """
@@ -102,6 +110,8 @@ class Perceptor:
             traces = trace_centerlines(probability, self.mask_threshold, letterbox)
             mark = _lap(times, "centerline", mark)
             electrodes, catheters = group(electrodes, traces, width, height)
+            if recognize:
+                catheters = tuple(self.recognizer(catheter) for catheter in catheters)
             mark = _lap(times, "grouping", mark)
         times.total = (mark - start) * 1e3
         return PerceptionResult(width, height, electrodes, catheters, mask, times)

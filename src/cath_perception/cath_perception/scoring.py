@@ -1,12 +1,14 @@
 """Answers against truth, frame by frame: which electrodes were found, missed or invented, and how far off."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
+
+from cath_perception.types import Catheter, CatheterStatus
 
 REFERENCE_PX = 256  # limits and errors are given in px of a frame scaled to this side
 
@@ -81,4 +83,77 @@ class Tally:
             "median_error_px256": float(np.median(errors)),
             "p95_error_px256": float(np.percentile(errors, 95)),
             "mask_iou": float(np.mean(self.ious)) if self.ious else float("nan"),
+        }
+
+
+@dataclass(slots=True)
+class CatheterTally:
+    """Catheters against the truth through sequences; the truth's ids last through each."""
+
+    limit: float = 2.0
+    frames: int = 0
+    truths: int = 0
+    found: int = 0
+    whole: int = 0
+    typed: int = 0
+    mistyped: int = 0
+    ordered: int = 0
+    extra: int = 0
+    switches: int = 0
+    _ids: dict[int, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """A new sequence: its ids have nothing to do with earlier ones."""
+        self._ids.clear()
+
+    def add(self, found: Iterable[Catheter], truth: Iterable[Catheter], side: int) -> None:
+        """Count one frame whose longer side is ``side`` px. Only DETECTED catheters and true ones with electrodes count.
+
+        A true catheter is found by the answer that has most of its electrodes, half of them at least. Type and order
+        are judged where it is seen whole: where nine tenths of its electrodes are in the answer, seen or bridged.
+        """
+        answers = [c for c in found if c.status is CatheterStatus.DETECTED and c.electrodes]
+        self.frames += 1
+        used = set()
+        for real in (catheter for catheter in truth if catheter.electrodes):
+            self.truths += 1
+            best, pairs = self._best(answers, real, self.limit * side / REFERENCE_PX)
+            if best is None:
+                continue
+            self.found += 1
+            used.add(best.id)
+            self.switches += self._ids.get(real.id, best.id) != best.id
+            self._ids[real.id] = best.id
+            if len(pairs) >= 0.9 * len(real.electrodes):
+                self.whole += 1
+                self.typed += best.type == real.type
+                self.mistyped += best.type not in (None, real.type)
+                order = pairs[np.argsort(pairs[:, 0]), 1]
+                exact = len(best.electrodes) == len(real.electrodes)
+                self.ordered += bool(exact and (np.diff(order) > 0).all())
+        self.extra += len([c for c in answers if c.id not in used and len(c.electrodes) >= 2])
+
+    @staticmethod
+    def _best(
+        answers: list[Catheter], real: Catheter, limit: float
+    ) -> tuple[Catheter | None, NDArray[np.intp]]:
+        places = np.array([(e.x, e.y) for e in real.electrodes])
+        best, most = None, np.empty((0, 2), np.intp)
+        for answer in answers:
+            pairs, _ = match(np.array([(e.x, e.y) for e in answer.electrodes]), places, limit)
+            if len(pairs) > len(most) and 2 * len(pairs) >= len(places):
+                best, most = answer, pairs
+        return best, most
+
+    def figures(self) -> dict[str, float]:
+        """Shares 0..1 of true catheters found and, of those seen whole, typed and ordered right; counts."""
+        whole = max(1, self.whole)
+        return {
+            "catheters found": self.found / max(1, self.truths),
+            "seen whole": self.whole / max(1, self.truths),
+            "type right": self.typed / whole,
+            "type wrong": self.mistyped / whole,
+            "order right": self.ordered / whole,
+            "identity switches": self.switches,
+            "extra catheters a frame": self.extra / max(1, self.frames),
         }

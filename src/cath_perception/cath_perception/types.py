@@ -84,8 +84,9 @@ class PerceptionResult:
 
     Attributes:
         width, height: size of the input image in px.
-        electrodes: all electrodes by falling score, catheter and index filled in where known.
-        catheters: one for every catheter shaft found; empty if none was found, None if not computed.
+        electrodes: all electrodes seen, by falling score, catheter and index filled in where known.
+        catheters: one for every catheter shaft found, in a tracked sequence also those that are predicted or lost;
+            empty if there is none, None if not computed.
         mask: ``(height, width)`` uint8, 0 or 255; None if not computed.
         times: per-stage times in ms.
     """

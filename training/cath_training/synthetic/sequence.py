@@ -113,6 +113,13 @@ class SyntheticSequence:
     def __len__(self) -> int:
         return self.frames
 
+    def truth(self, index: int) -> tuple[tuple[Catheter, ...], NDArray[np.float64], NDArray[np.float64]]:
+        """Catheters, respiratory and cardiac displacement of one frame, without making the picture (no shutters)."""
+        t, everywhere = index / self.rate, np.ones((self.size, self.size), np.float32)
+        labelled = enumerate(part for part in self._moved(t) if part.rings)
+        truth = [self._truth(i, part, everywhere) for i, part in labelled]
+        return tuple(c for c in truth if c is not None), *self._reference_motion(t)
+
     def __iter__(self) -> Iterator[SyntheticFrame]:
         fixed = geometry.attenuation(self.clutter, self.carm, np.random.default_rng([self.seed, 21]))
         for index in range(self.frames):

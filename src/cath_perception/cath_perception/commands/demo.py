@@ -15,8 +15,9 @@ from rich.table import Table
 from cath_perception.errors import CathError, SourceError
 from cath_perception.overlay import draw
 from cath_perception.pictures import VideoWriter, add_truth, contact_sheet
-from cath_perception.scoring import Tally
+from cath_perception.scoring import CatheterTally, Tally
 from cath_perception.sources.bag import BagSource
+from cath_perception.types import CatheterStatus
 
 SUMMARY = "find catheters in a moving X-ray sequence with the real ROS 2 node; results in out/"
 SYNTHETIC = "synthetic:seconds=20,rate=15,size=512,seed=9"
@@ -55,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     )
     traffic = demonstration.perceive_bag(bag, topic, out, {"model": args.model, "backend": args.backend})
     answers = demonstration.Answers(out / "answers")
-    tally, counts = _show(bag, answers, out)
-    figures = demonstration.figures(traffic, answers, tally, counts)
+    tallies, counts = _show(bag, answers, out)
+    figures = demonstration.figures(traffic, answers, tallies, counts)
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     table = Table("figure", "value", title=info.name)
     for name, value in figures.items():
@@ -109,9 +110,10 @@ def _generator_key() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def _show(bag: Path, answers: Any, out: Path) -> tuple[Tally | None, dict[str, float]]:
+def _show(bag: Path, answers: Any, out: Path) -> tuple[tuple[Tally, CatheterTally] | None, dict[str, float]]:
     """Write video and contact sheet; score against the truth where the recording has it."""
-    tally, electrodes, catheters, answered = Tally(), 0, 0, 0
+    tally, identities = Tally(), CatheterTally()
+    electrodes, catheters, answered = 0, 0, 0
     tiles: list[Any] = []
     with BagSource(bag) as source, VideoWriter(out / "video.mp4", source.info.rate_hz) as video:
         count = source.info.frames or 1
@@ -124,12 +126,13 @@ def _show(bag: Path, answers: Any, out: Path) -> tuple[Tally | None, dict[str, f
                 continue
             answered += 1
             electrodes += len(result.electrodes)
-            catheters += len(result.catheters or ())
+            catheters += sum(c.status is CatheterStatus.DETECTED for c in result.catheters or ())
             picture = draw(frame.pixels, result)
             if frame.truth is not None:
                 truth_known = True
                 truth = [(e.x, e.y) for c in frame.truth for e in c.electrodes]
                 tally.add([(e.x, e.y) for e in result.electrodes], truth, max(width, height))
+                identities.add(result.catheters or (), frame.truth, max(width, height))
                 add_truth(picture, truth)
             video.add(picture)
             if frame.index * SHEET_TILES >= len(tiles) * count:  # evenly, of the answered frames
@@ -138,7 +141,7 @@ def _show(bag: Path, answers: Any, out: Path) -> tuple[Tally | None, dict[str, f
         raise SourceError(f"none of the frames of {bag} was answered")
     _write_sheet(out / "sheet.png", tiles or [picture])
     counts = {"electrodes per frame": electrodes / answered, "catheters per frame": catheters / answered}
-    return (tally if truth_known else None), counts
+    return ((tally, identities) if truth_known else None), counts
 
 
 def _write_sheet(path: Path, tiles: list[Any]) -> None:

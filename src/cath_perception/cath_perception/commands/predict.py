@@ -19,6 +19,7 @@ from cath_perception.bundle import write_atomically
 from cath_perception.errors import BackendError, CathError, ImageError, SourceError
 from cath_perception.overlay import draw
 from cath_perception.perceptor import Perceptor
+from cath_perception.sequence import SequencePerceptor
 from cath_perception.sources import FrameSource, SourceFrame, open_source
 from cath_perception.types import PerceptionResult
 
@@ -102,24 +103,37 @@ def _source(path: str, perceptor: Perceptor, outputs: _Outputs, console: Console
     index = 0
     try:
         with open_source(path) as source, _progress(source, console) as advance:
+            sequence = SequencePerceptor(perceptor) if _is_sequence(source) else None
             for frame in source:
                 index = frame.index
-                yield _frame(path, frame, perceptor, outputs, console)
+                yield _frame(path, frame, sequence or perceptor, outputs, console)
                 advance()
                 index += 1
     except SourceError as error:
         yield _failure(path, index, 0, 0, error, console)
 
 
+def _is_sequence(source: FrameSource) -> bool:
+    """Whether its frames follow each other, so that catheters can be tracked; images of a folder need not."""
+    return source.info.frames != 1 and source.info.metadata.get("kind") != "images"
+
+
 def _frame(
-    path: str, frame: SourceFrame, perceptor: Perceptor, outputs: _Outputs, console: Console
+    path: str,
+    frame: SourceFrame,
+    perceptor: Perceptor | SequencePerceptor,
+    outputs: _Outputs,
+    console: Console,
 ) -> Record:
     source = path
     if Path(path).is_dir() and (Path(path) / frame.name).is_file():
         source = str(Path(path) / frame.name)
     height, width = frame.pixels.shape[:2]
     try:
-        result = perceptor(frame.pixels)
+        if isinstance(perceptor, SequencePerceptor):
+            result = perceptor(frame.pixels, frame.time_s).result
+        else:
+            result = perceptor(frame.pixels)
     except (ImageError, BackendError) as error:
         return _failure(source, frame.index, width, height, error, console)
     outputs.write(source, frame, result)
@@ -150,6 +164,8 @@ def record_of(source: str, index: int, result: PerceptionResult) -> Record:
             {
                 "id": c.id,
                 "type": c.type,
+                "type_confidence": round(c.type_confidence, 4),
+                "status": c.status.name.lower(),
                 "score": c.score,
                 "centerline": []
                 if c.centerline is None

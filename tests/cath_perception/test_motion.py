@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from cath_perception.alignment import rigid, rotation
+from cath_perception.motion import MotionEstimator
+from cath_perception.recognition import Recognizer
+from cath_perception.separation import RespiratoryCardiacFilter
+from cath_perception.tracking import CatheterTracker
+from cath_perception.types import Electrode
+
+from .patterns import catheter, moved, seen, straight
+
+CS = straight([2, 5] * 4 + [2], at=(150, 150))
+DT = 1 / 15
+
+
+class Run:
+    """A tracker and an estimator fed frame by frame."""
+
+    def __init__(self):
+        self.tracker, self.motion, self.frame = CatheterTracker(Recognizer.load()), MotionEstimator(), 0
+
+    def __call__(self, *catheters):
+        time_s, self.frame = self.frame * DT, self.frame + 1
+        result = self.tracker.update(seen(*catheters), time_s)
+        return self.motion.update(self.tracker, result.catheters, time_s)
+
+    def settled(self):
+        for _ in range(20):
+            motion = self(CS)
+        assert motion.valid
+        return self
+
+
+def turned(original, angle, dx, dy):
+    """The catheter turned about the centre of its electrodes and shifted."""
+    places = np.array([(e.x, e.y) for e in original.electrodes])
+    centre, turn = places.mean(axis=0), rotation(angle).T
+    rings = [
+        Electrode(x, y, e.width, e.height, e.score)
+        for (x, y), e in zip((places - centre) @ turn + centre + (dx, dy), original.electrodes, strict=True)
+    ]
+    return catheter(rings, (original.centerline.points - centre) @ turn + centre + (dx, dy))
+
+
+def test_kabsch_finds_rotation_and_translation():
+    before = np.random.default_rng(1).uniform(0, 100, (6, 2))
+    angle, shift = rigid(before, before @ rotation(0.2).T + (5.0, -3.0))
+    assert angle == pytest.approx(0.2)
+    assert shift.tolist() == pytest.approx([5.0, -3.0])
+
+
+def test_known_motion_is_measured():
+    run = Run().settled()
+    motion = run(turned(CS, 0.05, 6.0, -4.0))
+    assert motion.translation.tolist() == pytest.approx([6.0, -4.0], abs=0.05)
+    assert motion.rotation == pytest.approx(0.05, abs=1e-3)
+    assert motion.residual < 0.05
+    assert motion.quality > 0.95
+    assert (motion.respiratory + motion.cardiac).tolist() == pytest.approx(motion.translation.tolist())
+
+
+def test_missing_electrodes_cost_quality_only():
+    run = Run().settled()
+    motion = run(moved(CS, 5.0, 2.0, keep=[0, 2, 3, 5, 8]))
+    assert motion.translation.tolist() == pytest.approx([5.0, 2.0], abs=0.05)
+    assert motion.quality == pytest.approx(0.5, abs=0.01)
+
+
+def test_no_answer_without_the_reference_catheter():
+    run = Run()
+    motion = run(CS)
+    assert not motion.valid
+    assert np.isnan(motion.reference_time_s)
+    assert run.motion.set_reference() is None
+    other = straight([2, 5, 2], 4.0, at=(300, 400))
+    for _ in range(20):
+        run(CS, other)
+    motion = run(other)
+    assert (motion.valid, motion.quality) == (False, 0.0)
+    assert run.motion.set_reference() is None
+    assert run(CS, other).valid
+
+
+def test_the_reference_can_be_set_and_ends_with_the_scene():
+    run = Run().settled()
+    for step in range(1, 6):
+        motion = run(moved(CS, 2.0 * step, 0.0))
+    assert motion.translation[0] == pytest.approx(10.0, abs=0.05)
+    assert run.motion.set_reference() == pytest.approx((run.frame - 1) * DT)
+    assert run(moved(CS, 11.0, 0.0)).translation[0] == pytest.approx(1.0, abs=0.05)
+    run.frame += 100
+    assert not run(CS).valid
+
+
+def test_breathing_and_heartbeat_are_told_apart_from_the_past_alone():
+    parts, split = [], RespiratoryCardiacFilter()
+    rng = np.random.default_rng(2)
+    for t in np.arange(0, 30, DT):
+        breath = 12.0 * np.array((0.1, 1.0)) * np.sin(2 * np.pi * 0.25 * t)
+        beat = 4.0 * np.array((1.0, 0.3)) * np.sin(2 * np.pi * 1.2 * t)
+        parts.append((breath, beat, *split.update(breath + beat + rng.normal(0, 0.2, 2), t)))
+    breath, beat, slow, fast = np.array(parts)[90:].transpose(1, 0, 2)
+    assert split.heart_hz == pytest.approx(1.2, abs=0.06)
+    assert np.corrcoef(slow.ravel(), breath.ravel())[0, 1] > 0.98
+    assert np.corrcoef(fast.ravel(), beat.ravel())[0, 1] > 0.95

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+
+from cath_perception.recognition import Recognizer
+from cath_perception.tracking import CatheterTracker
+from cath_perception.types import CatheterStatus, Electrode, PerceptionResult
+
+from .patterns import catheter, moved, seen, straight
+
+CS = straight([2, 5] * 4 + [2], at=(100, 150))
+ABLATION = straight([2, 5, 2], 4.0, at=(300, 330), angle=1.2)
+DT = 1 / 15
+DETECTED, PREDICTED, LOST = CatheterStatus
+
+
+@pytest.fixture
+def tracker():
+    return CatheterTracker(Recognizer.load())
+
+
+def settle(tracker, frames=20):
+    """Both catheters at rest; the ids they were given (coronary sinus, ablation) and the next frame's number."""
+    for i in range(frames):
+        result = tracker.update(seen(CS, ABLATION), i * DT)
+    return [c.id for c in result.catheters], frames
+
+
+def by_id(result):
+    return {c.id: c for c in result.catheters}
+
+
+def test_ids_and_indices_last_whatever_the_order_of_detection(tracker):
+    ids, _ = settle(tracker)
+    for i in range(20, 80):
+        dx, dy = 12 * np.sin(i * 0.4), 25 * np.sin(i * 0.1)
+        both = moved(CS, dx, dy), moved(ABLATION, dx, dy)
+        result = tracker.update(seen(*(both if i % 2 else both[::-1])), i * DT)
+        found = by_id(result)
+        assert sorted(found) == sorted(ids)
+        assert found[ids[0]].type == "coronary_sinus"
+        assert found[ids[1]].type == "ablation"
+        assert [e.index for e in found[ids[0]].electrodes] == list(range(10))
+        assert found[ids[0]].electrodes[0].x == pytest.approx(CS.electrodes[0].x + dx)
+        assert {e.catheter for e in result.electrodes} == set(ids)
+
+
+def test_missed_electrodes_are_bridged_and_keep_the_others_indices(tracker):
+    ids, i = settle(tracker)
+    result = tracker.update(seen(moved(CS, 4, 3, keep=[1, 2, 3, 5, 6, 8, 9]), ABLATION), i * DT)
+    cs = by_id(result)[ids[0]]
+    assert [e.visible for e in cs.electrodes] == [n not in (0, 4, 7) for n in range(10)]
+    for before, now in zip(CS.electrodes, cs.electrodes, strict=True):
+        assert (now.x, now.y) == pytest.approx((before.x + 4, before.y + 3), abs=0.1)
+    assert [e.index for e in result.electrodes if e.catheter == ids[0]] == [1, 2, 3, 5, 6, 8, 9]
+
+
+def test_a_false_electrode_on_the_shaft_has_no_index_and_moves_none(tracker):
+    ids, i = settle(tracker)
+    first, second = CS.electrodes[1], CS.electrodes[2]
+    false = Electrode((first.x + second.x) / 2, (first.y + second.y) / 2, 8.0, 8.0, 0.5)
+    worse = catheter([*CS.electrodes[:2], false, *CS.electrodes[2:]], CS.centerline.points)
+    result = tracker.update(seen(worse, ABLATION), i * DT)
+    assert len(by_id(result)[ids[0]].electrodes) == 10
+    assert [e.index for e in result.electrodes if e.catheter == ids[0]] == [0, 1, -1, *range(2, 10)]
+
+
+def test_reversed_detections_are_turned_back(tracker):
+    ids, i = settle(tracker)
+    backwards = catheter(CS.electrodes[::-1], CS.centerline.points[::-1])
+    result = tracker.update(seen(backwards, ABLATION), i * DT)
+    cs = by_id(result)[ids[0]]
+    assert [e.x for e in cs.electrodes] == pytest.approx([e.x for e in CS.electrodes])
+    assert cs.centerline.points[0] == pytest.approx(CS.centerline.points[0])
+
+
+def test_predicted_then_lost_then_known_again_or_dropped(tracker):
+    ids, i = settle(tracker)
+    states = []
+    for i in range(20, 20 + 30):
+        result = tracker.update(seen(CS), i * DT)
+        states.append(by_id(result)[ids[1]].status)
+    assert states[:7] == [PREDICTED] * 7
+    assert states[8:] == [LOST] * 22
+    lost = by_id(result)[ids[1]]
+    assert not any(e.visible for e in lost.electrodes)
+    assert lost.score < ABLATION.score
+    assert {e.catheter for e in result.electrodes} == {ids[0]}
+    back = by_id(tracker.update(seen(CS, moved(ABLATION, 15, -10)), 50 * DT))
+    assert back[ids[1]].status is DETECTED
+    for i in range(51, 51 + 80):
+        result = tracker.update(seen(CS), i * DT)
+    assert sorted(by_id(result)) == [ids[0]]
+
+
+def test_a_single_frame_ghost_is_never_predicted(tracker):
+    ids, i = settle(tracker)
+    ghost = straight([5, 5, 5], at=(60, 420))
+    assert len(tracker.update(seen(CS, ABLATION, ghost), i * DT).catheters) == 3
+    assert sorted(by_id(tracker.update(seen(CS, ABLATION), (i + 1) * DT))) == sorted(ids)
+
+
+def test_a_broken_off_piece_is_no_catheter_of_its_own(tracker):
+    ids, i = settle(tracker)
+    pieces = moved(CS, 2, 1, keep=range(6)), moved(CS, 2, 1, keep=range(6, 10))
+    result = tracker.update(seen(*pieces, ABLATION), i * DT)
+    assert sorted(by_id(result)) == sorted(ids)
+    assert all(e.visible for e in by_id(result)[ids[0]].electrodes)
+
+
+@pytest.mark.parametrize("change", ["pause", "back", "size", "jump"])
+def test_another_scene_begins_anew(tracker, change):
+    ids, i = settle(tracker)
+    frame, time_s = seen(CS, ABLATION), i * DT
+    if change == "pause":
+        time_s += 3.0
+    elif change == "back":
+        time_s = 0.2
+    elif change == "size":
+        frame = seen(CS, ABLATION, size=1024)
+    else:
+        frame = seen(moved(CS, 150, 120), moved(ABLATION, 150, 120))
+    result = tracker.update(frame, time_s)
+    assert tracker.scene == 1
+    assert not set(by_id(result)) & set(ids)
+    assert {c.status for c in result.catheters} == {DETECTED}
+
+
+def test_not_computed_stays_not_computed(tracker):
+    result = PerceptionResult(64, 64, (), None, None)
+    assert tracker.update(result, 0.0) is result
