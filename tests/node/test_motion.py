@@ -22,6 +22,7 @@ def set_reference(stream: Stream) -> Trigger.Response:
 
 
 def test_no_reference_catheter_is_said_and_the_service_refuses(stream: Stream) -> None:
+    stream.deactivate()
     before = set_reference(stream)
     assert not before.success
     assert "activate" in before.message

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cath_perception.bundle import resolve_bundle
 from cath_perception.perceptor import Perceptor
+from cath_training.catheters import Damage, on_sequences
 from cath_training.evaluate import false_electrodes, on_synthetic
 from cath_training.export import add_figures
 from cath_training.synthetic.still import TEST_SEED
@@ -30,26 +31,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="keep the figures in the model's training summary"
     )
+    parser.add_argument(
+        "--catheters",
+        type=int,
+        metavar="SEQUENCES",
+        help="measure grouping, type, tracking and motion instead, without a network: on the true electrodes of so many "
+        "sequences, as they are and with 20 %% dropped and 10 %% added",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="length of each of these sequences (default 60)"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of figures, and write them as JSON if asked."""
+    if args.catheters:
+        return _catheters(args)
     unseen = sorted(args.angiograms.glob("*.jpg"))[args.angiograms_from :]
     with Perceptor.open(args.model, args.backend, electrode_threshold=args.threshold) as perceptor:
         figures = {"synthetic": on_synthetic(perceptor, args.first_seed, args.frames, unseen)}
         if unseen:
             figures["angiograms"] = false_electrodes(perceptor, unseen)
-    table = Table("figure", "value", title=f"{args.model}, {args.frames} synthetic frames")
-    for group, values in figures.items():
-        for name, value in values.items():
-            table.add_row(f"{group} {name}", f"{value:.4g}")
-    Console().print(table)
+    _report(f"{args.model}, {args.frames} synthetic frames", figures, args.json)
     if args.keep:
         add_figures(resolve_bundle(args.model), _rounded(figures))
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
+
+
+def _catheters(args: argparse.Namespace) -> int:
+    degrees = {"as they are": Damage(0.0, 0.0), "20 % dropped, 10 % added": Damage()}
+    figures = {
+        name: on_sequences(args.first_seed, args.catheters, damage, args.seconds)
+        for name, damage in degrees.items()
+    }
+    _report(f"true electrodes of {args.catheters} sequences of {args.seconds:g} s", figures, args.json)
+    return 0
+
+
+def _report(title: str, figures: dict[str, dict[str, float]], path: Path | None) -> None:
+    table = Table("figure", "value", title=title)
+    for group, values in figures.items():
+        for name, value in values.items():
+            table.add_row(f"{group}: {name}", f"{value:.4g}")
+    Console().print(table)
+    if path:
+        path.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def _rounded(figures: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
