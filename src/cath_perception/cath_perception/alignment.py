@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Pairs = NDArray[np.intp]
 
+_FAR = 2.0
+"""So many more points a shift at the gate must explain than the expected one: even spacing also fits shifted."""
+
 
 def aligned(before: Floats, now: Floats, expected: Floats, gate: float, reach: float) -> tuple[Pairs, Floats]:
     """Which of ``now`` are which of ``before``, after the shift that explains most of them.
@@ -29,7 +32,7 @@ def aligned(before: Floats, now: Floats, expected: Floats, gate: float, reach: f
     missed = np.square(apart[None] - shifts[:, None, None, :]).sum(axis=3).min(axis=2)
     closeness = np.maximum(1.0 - missed / reach**2, 0.0).sum(axis=1)
     far = np.sqrt(np.square(shifts - expected).sum(axis=1)) / gate
-    best = shifts[int((closeness - 0.5 * far).argmax())]
+    best = shifts[int((closeness - _FAR * far).argmax())]
     pairs = _mutual(apart - best, reach)
     if len(pairs):
         best = np.median(apart[pairs[:, 0], pairs[:, 1]], axis=0)

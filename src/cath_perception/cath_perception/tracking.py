@@ -216,11 +216,9 @@ def _cost(track: Track, catheter: Catheter, match: Match) -> float | None:
     believed = sum(slot.confirmed or not track.mature for slot in track.slots)
     smaller, larger = sorted((believed, len(catheter.electrodes)))
     off = min(match.line_distance / (4.0 * width), 1.0)
-    if smaller == 0:  # by the shaft alone
-        return 1.0 + off if match.line_distance <= 1.5 * width else None
-    share = len(match.pairs) / smaller
-    if share < _SHARE_OF_PATTERN or (smaller >= 3 and len(match.pairs) < 2):
-        return None
+    share = len(match.pairs) / max(smaller, 1)
+    if smaller == 0 or share < _SHARE_OF_PATTERN or (smaller >= 3 and len(match.pairs) < 2):
+        return 1.0 + off if match.line_distance <= width else None  # by the shaft alone
     if smaller < 3 and match.line_distance > 3.0 * width:
         return None
     return 1.0 - len(match.pairs) / larger + 0.5 * off
