@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cath_perception import handler, node
+from cath_perception import node
 from cath_perception.perceptor import Perceptor
 from cath_perception.types import PerceptionResult
 
@@ -13,12 +13,12 @@ from cath_perception.types import PerceptionResult
 class FaultyPerceptor(Perceptor):
     """Raises what no one expects for a small black frame."""
 
-    def __call__(self, pixels: NDArray[Any]) -> PerceptionResult:
+    def __call__(self, pixels: NDArray[Any], *, recognize: bool = True) -> PerceptionResult:
         if pixels.shape == (64, 64) and not pixels.any():
             raise RuntimeError("the device is on fire")
-        return super().__call__(pixels)
+        return super().__call__(pixels, recognize=recognize)
 
 
 if __name__ == "__main__":
-    node.Perceptor = handler.Perceptor = FaultyPerceptor
+    node.Perceptor = FaultyPerceptor
     sys.exit(node.main())
