@@ -10,7 +10,8 @@ from node.frames import image, scene
 from node.harness import NodeProcess, Peer, Stream
 from sensor_msgs.msg import Image
 
-from cath_perception.convert import catheters_from_message, electrode_from_message
+from cath_perception.convert import catheters_from_message
+from cath_perception.from_message import electrode_from_message
 from cath_perception.perceptor import Perceptor
 
 pytestmark = pytest.mark.ros

@@ -15,22 +15,23 @@ SEED, FRAMES, SIZE = 9_500_000, 2, 128
 
 @dataclass
 class Oracle:
-    """Answers as a perceptor does, from the truth, ``shift`` px to the right; invents one electrode of score 0.1."""
+    """Answers as a perceptor does, from the truth, ``shift`` px to the right; invents one electrode of score 0.1.
+
+    Asked for low scores, it loses its centrelines, as grouping does among false electrodes.
+    """
 
     shift: float = 0.0
     electrode_threshold: float = 0.5
-    seed: int = SEED
 
     def __call__(self, pixels: NDArray[np.uint8]) -> PerceptionResult:
-        still = draw_still(self.seed, SIZE)
-        np.testing.assert_array_equal(pixels, still.pixels)
-        self.seed += 1
+        stills = [draw_still(seed, SIZE) for seed in range(SEED, SEED + FRAMES)]
+        still = next(still for still in stills if np.array_equal(pixels, still.pixels))
         rows = [(x + self.shift, y, w, h, 0.9) for x, y, w, h in still.electrodes.tolist()]
         rows += [(1.0, 1.0, 3.0, 3.0, 0.1)]
         electrodes = tuple(Electrode(*row) for row in rows if row[4] >= self.electrode_threshold)
         catheters = tuple(
             Catheter(i, (), Centerline(curve + np.float32([self.shift, 0]), 3.0), 1.0)
-            for i, curve in enumerate(still.centerlines)
+            for i, curve in enumerate(still.centerlines if self.electrode_threshold >= 0.5 else ())
         )
         mask = np.where(still.mask, 255, 0).astype(np.uint8)
         return PerceptionResult(SIZE, SIZE, electrodes, catheters, mask)

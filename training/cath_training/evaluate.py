@@ -28,31 +28,30 @@ def on_synthetic(
     """
     tally, lines = Tally(), CenterlineTally()
     answers, truths, similarity = [], [], []
-    with _all_scores(perceptor) as threshold:
-        for seed in track(range(first_seed, first_seed + count), "synthetic frames"):
-            still = draw_still(seed, size, angiograms)
-            result = perceptor(still.pixels)
-            rows = [(e.x, e.y, e.width, e.height, e.score) for e in result.electrodes]
-            answers.append(np.array(rows, float).reshape(-1, 5))
-            truths.append(still.electrodes)
-            sure = [row[:2] for row in rows if row[4] >= threshold]
-            tally.add(sure, still.electrodes[:, :2], size, still.kinds)
-            if result.mask is not None:
-                tally.add_mask(result.mask > 0, still.mask)
-                similarity.append(region_similarity(result.mask > 0, still.mask))
-            lines.add(_curves(result), _seen(still), size)
+    for seed in track(range(first_seed, first_seed + count), "synthetic frames"):
+        still = draw_still(seed, size, angiograms)
+        result = perceptor(still.pixels)
+        tally.add([(e.x, e.y) for e in result.electrodes], still.electrodes[:, :2], size, still.kinds)
+        if result.mask is not None:
+            tally.add_mask(result.mask > 0, still.mask)
+            similarity.append(region_similarity(result.mask > 0, still.mask))
+        lines.add(_curves(result), _seen(still), size)
+        with _all_scores(perceptor):  # a second look: electrodes of low score would join centrelines
+            every = perceptor(still.pixels).electrodes
+        answers.append(np.array([(e.x, e.y, e.width, e.height, e.score) for e in every]).reshape(-1, 5))
+        truths.append(still.electrodes)
     figures = tally.figures() | average_precision(answers, truths) | lines.figures()
     figures |= {"j": float(np.mean(similarity))} if similarity else {}
     return figures | {f"recall_{kind}": recall for kind, recall in tally.recall_by_kind().items()}
 
 
 @contextlib.contextmanager
-def _all_scores(perceptor: Perceptor) -> Iterator[float]:
-    """Lower the electrode threshold for a while; gives the one that was set."""
+def _all_scores(perceptor: Perceptor) -> Iterator[None]:
+    """Lower the electrode threshold for a while."""
     threshold = perceptor.electrode_threshold
     perceptor.electrode_threshold = min(threshold, LOWEST_SCORE)
     try:
-        yield threshold
+        yield
     finally:
         perceptor.electrode_threshold = threshold
 

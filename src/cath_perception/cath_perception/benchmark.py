@@ -12,7 +12,6 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from cath_perception.bags import BagReader
 from cath_perception.errors import BackendError
 from cath_perception.perceptor import Perceptor
 from cath_perception.sources.bag import BagSource
@@ -20,7 +19,15 @@ from cath_perception.types import StageTimes
 
 PERCENTILES = (50, 95, 99)
 WARM_UP = 10
-PACKAGES = ("torch", "openvino", "numpy", "opencv-python", "scikit-image", "ros-rclpy", "cath_perception")
+PACKAGES = (
+    "torch",
+    "openvino",
+    "numpy",
+    "opencv-python-headless",
+    "scikit-image",
+    "ros-rclpy",
+    "cath_perception",
+)
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
@@ -134,9 +141,3 @@ def _cpu_name() -> str:
     return next(
         (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
     )
-
-
-def recording_seconds(bag: Path) -> float:
-    """Length of a recording in s."""
-    with BagReader(bag) as reader:
-        return (reader.end_ns - reader.start_ns) * 1e-9

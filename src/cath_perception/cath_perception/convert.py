@@ -18,9 +18,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cath_perception.errors import ImageError
+from cath_perception.from_message import catheter_from_message
 from cath_perception.image import ENCODINGS, gray_from_buffer
 from cath_perception.motion import Motion
-from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode
+from cath_perception.types import Catheter, Centerline, Electrode
 
 try:
     from cv_bridge import CvBridge
@@ -206,39 +207,8 @@ def motion_message(motion: Motion, reference_stamp: Time, header: Header) -> Cat
     )
 
 
-def electrode_from_message(message: ElectrodeMessage) -> Electrode:
-    """The electrode a message holds."""
-    return Electrode(
-        x=message.x,
-        y=message.y,
-        width=message.width,
-        height=message.height,
-        score=message.score,
-        sigma=message.sigma,
-        catheter=message.catheter_id,
-        index=message.index,
-        visible=message.visible,
-    )
-
-
 def catheters_from_message(message: CatheterArray) -> tuple[Catheter, ...] | None:
     """The catheters a message holds; None if they were not computed."""
     return (
-        tuple(_catheter_from_message(catheter) for catheter in message.catheters)
-        if message.computed
-        else None
-    )
-
-
-def _catheter_from_message(message: CatheterMessage) -> Catheter:
-    line = message.centerline
-    points = np.column_stack((np.asarray(line.x, np.float32), np.asarray(line.y, np.float32)))
-    return Catheter(
-        id=message.id,
-        electrodes=tuple(electrode_from_message(item) for item in message.electrodes),
-        centerline=Centerline(points, line.width) if len(points) else None,
-        score=message.score,
-        type=message.type or None,
-        type_confidence=message.type_confidence,
-        status=CatheterStatus(message.status),
+        tuple(catheter_from_message(catheter) for catheter in message.catheters) if message.computed else None
     )

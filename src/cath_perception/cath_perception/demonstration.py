@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from cath_perception.bags import BagReader, BagWriter
+from cath_perception.from_message import catheter_from_message, electrode_from_message
 from cath_perception.live import NODE, LiveError, Process, Session, stamp_of_cdr
 from cath_perception.scoring import CatheterTally, Tally
-from cath_perception.sources.bag import catheter_from_message, electrode_from_message
 from cath_perception.types import PerceptionResult, StageTimes
 
 OUTPUTS = {

@@ -10,9 +10,10 @@ import numpy as np
 
 from cath_perception.bags import METADATA_TOPIC, NANOSECONDS, TRUTH_TOPIC, BagReader
 from cath_perception.errors import ImageError, SourceError
+from cath_perception.from_message import catheter_from_message
 from cath_perception.image import gray_from_buffer
 from cath_perception.sources.base import DEFAULT_RATE_HZ, FrameSource, Pixels, SourceFrame, SourceInfo
-from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode
+from cath_perception.types import Catheter
 
 
 class BagSource(FrameSource):
@@ -117,33 +118,3 @@ def stamp_ns(message: Any) -> int:
     """Header stamp of a decoded message in ns."""
     stamp = message.header.stamp
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
-
-
-def catheter_from_message(message: Any) -> Catheter:
-    """A decoded ``cath_msgs/Catheter`` as the core's type."""
-    line = message.centerline
-    points = np.stack([np.asarray(line.x, np.float32), np.asarray(line.y, np.float32)], axis=1)
-    return Catheter(
-        id=message.id,
-        electrodes=tuple(electrode_from_message(item) for item in message.electrodes),
-        centerline=Centerline(points, line.width) if len(points) else None,
-        score=message.score,
-        type=message.type or None,
-        type_confidence=message.type_confidence,
-        status=CatheterStatus(message.status),
-    )
-
-
-def electrode_from_message(message: Any) -> Electrode:
-    """A decoded ``cath_msgs/Electrode`` as the core's type."""
-    return Electrode(
-        x=message.x,
-        y=message.y,
-        width=message.width,
-        height=message.height,
-        score=message.score,
-        sigma=message.sigma,
-        catheter=message.catheter_id,
-        index=message.index,
-        visible=message.visible,
-    )
