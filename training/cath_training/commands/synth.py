@@ -12,7 +12,8 @@ from cath_training.synthetic.still import Still, draw_still
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``./cath synth``."""
-    parser.add_argument("--sheet", type=Path, default=Path("out/synthetic.png"), help="PNG to write")
+    sheet = Path("out/synthetic.png")
+    parser.add_argument("--sheet", type=Path, nargs="?", default=sheet, const=sheet, help="PNG to write")
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--labels", action="store_true", help="draw the truth")
