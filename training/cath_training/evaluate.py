@@ -1,88 +1,209 @@
-"""Figures of a model through the node's own path (``Perceptor``) on frames training never saw."""
+"""Figures and curves of a model through the node's own path on frames training never saw."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from cath_perception.perceptor import Perceptor
-from cath_perception.scoring import Tally
-from cath_perception.types import PerceptionResult
-from cath_training.metrics import CenterlineTally, average_precision, dense, region_similarity
-from cath_training.synthetic.still import Still, draw_still
+from cath_perception.scoring import REFERENCE_PX, CatheterTally, Tally, match
+from cath_perception.sequence import SequencePerceptor
+from cath_perception.types import Catheter, Electrode, PerceptionResult
+from cath_training import curves
+from cath_training.cases import Frame
+from cath_training.metrics import CenterlineTally, average_precision, region_similarity
 
 LOWEST_SCORE = 0.05
+LIMITS = (1.0, 2.0, 3.0, 5.0)
+LIMIT = 2.0
+WORST = 12
 
 
-def on_synthetic(
-    perceptor: Perceptor, first_seed: int, count: int, angiograms: list[Path], size: int = 512
-) -> dict[str, float]:
-    """Figures on ``count`` synthetic frames from ``first_seed`` on.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was said of one frame.
 
-    Recall, precision and errors are those at the perceptor's threshold; AP looks at all scores from ``LOWEST_SCORE`` on.
+    Attributes:
+        every: ``(N, 6)`` electrodes x, y, width, height in px, score, sigma in px (NaN unknown), those of low score too.
+        threshold: the score from which on they count.
+        mask: ``(H, W)`` bool. catheters: None where not computed.
     """
-    tally, lines = Tally(), CenterlineTally()
-    answers, truths, similarity = [], [], []
-    for seed in track(range(first_seed, first_seed + count), "synthetic frames"):
-        still = draw_still(seed, size, angiograms)
-        result = perceptor(still.pixels)
-        tally.add([(e.x, e.y) for e in result.electrodes], still.electrodes[:, :2], size, still.kinds)
-        if result.mask is not None:
-            tally.add_mask(result.mask > 0, still.mask)
-            similarity.append(region_similarity(result.mask > 0, still.mask))
-        lines.add(_curves(result), _seen(still), size)
-        with _all_scores(perceptor):  # a second look: electrodes of low score would join centrelines
-            every = perceptor(still.pixels).electrodes
-        answers.append(np.array([(e.x, e.y, e.width, e.height, e.score) for e in every]).reshape(-1, 5))
-        truths.append(still.electrodes)
-    figures = tally.figures() | average_precision(answers, truths) | lines.figures()
-    figures |= {"j": float(np.mean(similarity))} if similarity else {}
-    return figures | {f"recall_{kind}": recall for kind, recall in tally.recall_by_kind().items()}
+
+    every: NDArray[np.float64]
+    threshold: float
+    mask: NDArray[np.bool_] | None
+    catheters: tuple[Catheter, ...] | None
+
+    @property
+    def counted(self) -> NDArray[np.float64]:
+        """The electrodes from the threshold on."""
+        return self.every[self.every[:, 4] >= self.threshold]
+
+
+@dataclass(slots=True)
+class Case:
+    """A frame and what was said of it, kept to be looked at. ``wrong``: electrodes missed and invented."""
+
+    wrong: int
+    frame: Frame
+    answer: Answer
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What adds up over frames; distances in px of a frame scaled to 256."""
+
+    tallies: dict[float, Tally] = field(default_factory=lambda: {limit: Tally(limit) for limit in LIMITS})
+    lines: CenterlineTally = field(default_factory=CenterlineTally)
+    catheters: CatheterTally = field(default_factory=CatheterTally)
+    similarity: list[float] = field(default_factory=list)
+    worst: list[Case] = field(default_factory=list)
+    frames: int = 0
+    asked: int = 0  # where it differs from frames: those that should have been answered
+    clean: int = 0
+    _answers: list[NDArray[np.float64]] = field(default_factory=list)
+    _truths: list[NDArray[np.floating]] = field(default_factory=list)
+    _said: list[NDArray[np.float64]] = field(default_factory=list)  # score, whether right
+    _missed: list[NDArray[np.float64]] = field(default_factory=list)  # found, spacing, contrast, noise
+    _off: list[NDArray[np.float64]] = field(default_factory=list)  # error, sigma
+
+    def add(self, frame: Frame, answer: Answer) -> None:
+        """Count one frame, by whatever is known of it."""
+        self.frames += 1
+        if frame.electrodes is not None:
+            self._add_electrodes(frame, answer, np.asarray(frame.electrodes, float))
+        if frame.mask is not None and answer.mask is not None:
+            self.similarity.append(region_similarity(answer.mask, frame.mask))
+        if frame.centerlines is not None and answer.catheters is not None:
+            found = [c.centerline.points for c in answer.catheters if c.centerline is not None]
+            self.lines.add(found, frame.centerlines, frame.side)
+        if frame.catheters is not None and answer.catheters is not None:
+            self.catheters.add(answer.catheters, frame.catheters, frame.side)
+
+    def _add_electrodes(self, frame: Frame, answer: Answer, truth: NDArray[np.float64]) -> None:
+        scale, counted = REFERENCE_PX / frame.side, answer.counted
+        for tally in self.tallies.values():
+            tally.add(counted[:, :2], truth[:, :2], frame.side, frame.kinds)
+        self._answers.append(answer.every[:, :5])
+        self._truths.append(truth)
+        places = np.column_stack([answer.every[:, :2] * scale, answer.every[:, 4]])
+        self._said.append(np.column_stack([places[:, 2], curves.hits(places, truth[:, :2] * scale, LIMIT)]))
+        pairs, distance = match(counted[:, :2] * scale, truth[:, :2] * scale, LIMIT)
+        found = np.isin(np.arange(len(truth)), pairs[:, 1])
+        self._off.append(np.column_stack([distance, counted[pairs[:, 0], 5] * scale]))
+        hard = curves.spacing(truth[:, :2] * scale), curves.contrast(frame.pixels, truth)
+        self._missed.append(np.column_stack([found, *hard, np.full(len(truth), curves.noise(frame.pixels))]))
+        self.clean += not len(counted)
+        wrong = len(truth) + len(counted) - 2 * len(pairs)
+        if wrong:
+            self.worst.append(Case(wrong, frame, answer))
+            self.worst = sorted(self.worst, key=lambda case: -case.wrong)[:WORST]
+
+    def figures(self) -> dict[str, float]:
+        """Everything that is one number; see docs/evaluation.md for each."""
+        figures: dict[str, float] = {"frames": self.frames}
+        if self.asked:
+            figures["answered"] = self.frames / self.asked
+        if self._truths:
+            figures |= self._electrode_figures()
+        if self.similarity:
+            figures["j"] = float(np.mean(self.similarity))
+        if self.lines.covered:
+            figures |= self.lines.figures()
+        if self.catheters.truths:
+            figures |= self.catheters.figures()
+        return figures
+
+    def _electrode_figures(self) -> dict[str, float]:
+        frames, main = max(1, len(self._truths)), self.tallies[LIMIT]
+        figures = main.figures() | {"false_a_frame": (main.answers - main.found) / frames}
+        if not main.truths:  # nothing can be found: what is left is what was invented
+            return {
+                "frames": len(self._truths),
+                "electrodes_a_frame": main.answers / frames,
+                "clean": self.clean / frames,
+            }
+        for limit, tally in self.tallies.items():
+            at = tally.figures()
+            figures |= {f"{name}_{limit:g}px": at[name] for name in ("recall", "precision")}
+        off = np.concatenate(self._off)
+        for times in (1, 2) if len(off) and np.isfinite(off[:, 1]).all() else ():
+            figures[f"within_{times}_sigma"] = float((off[:, 0] <= times * off[:, 1]).mean())
+        figures |= average_precision(self._answers, self._truths)
+        return figures | {f"recall_{kind}": recall for kind, recall in main.recall_by_kind().items()}
+
+    def curves(self) -> dict[str, Any]:
+        """What is drawn: arrays and ``curves.Binned``; empty where no electrode is known."""
+        main = self.tallies[LIMIT]
+        if not main.truths:
+            return {}
+        said, missed, off = (np.concatenate(rows) for rows in (self._said, self._missed, self._off))
+        recall, precision, threshold = curves.precision_recall(said[:, 0], said[:, 1] > 0, main.truths)
+        distances = np.sort(self.tallies[max(LIMITS)].errors)
+        found = missed[:, 0]
+        sigma = off[np.isfinite(off[:, 1])]
+        return {
+            "precision_recall": {"recall": recall, "precision": precision, "threshold": threshold},
+            "point": {"recall": main.found / main.truths, "precision": main.found / max(1, main.answers)},
+            "error": {"px256": distances, "found": np.arange(1, len(distances) + 1) / main.truths},
+            "spacing": curves.binned(missed[:, 1], found, [0, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]),
+            "contrast": curves.binned(missed[:, 2], found, [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6]),
+            "noise": curves.binned(missed[:, 3], found, [0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2]),
+            "score": curves.binned(said[:, 0], said[:, 1], np.linspace(0, 1, 11).tolist()),
+            "sigma": curves.binned(sigma[:, 1], np.square(sigma[:, 0]) / 2, np.linspace(0, 1, 11).tolist()),
+            "types": main.recall_by_kind(),
+        }
+
+
+def evaluate(perceptor: Perceptor, frames: Iterable[Frame]) -> Evaluation:
+    """Judge a perceptor on single frames."""
+    evaluation = Evaluation()
+    for frame in frames:
+        every = _every(perceptor, frame)
+        evaluation.add(frame, _answer(every, perceptor.electrode_threshold, perceptor(frame.pixels)))
+    return evaluation
+
+
+def evaluate_sequence(perceptor: Perceptor, frames: Iterable[Frame]) -> Evaluation:
+    """Judge a perceptor on the frames of one sequence in order, catheters' types, order and identities among it."""
+    evaluation, sequence = Evaluation(), SequencePerceptor(perceptor)
+    for frame in frames:
+        every = _every(perceptor, frame)
+        result = sequence(frame.pixels, frame.time_s).result
+        evaluation.add(frame, _answer(every, perceptor.electrode_threshold, result))
+    return evaluation
+
+
+def _every(perceptor: Perceptor, frame: Frame) -> tuple[Electrode, ...]:
+    """All electrodes of low score, too; in a look of their own, since they would join centrelines."""
+    with _all_scores(perceptor):
+        return perceptor(frame.pixels).electrodes
+
+
+def _answer(every: tuple[Electrode, ...], threshold: float, result: PerceptionResult) -> Answer:
+    mask = None if result.mask is None else result.mask > 0
+    return Answer(table(every), threshold, mask, result.catheters)
+
+
+def table(electrodes: Iterable[Electrode]) -> NDArray[np.float64]:
+    """``(N, 6)`` x, y, width, height, score, sigma."""
+    return np.array([(e.x, e.y, e.width, e.height, e.score, e.sigma) for e in electrodes], float).reshape(
+        -1, 6
+    )
 
 
 @contextlib.contextmanager
 def _all_scores(perceptor: Perceptor) -> Iterator[None]:
-    """Lower the electrode threshold for a while."""
-    threshold = perceptor.electrode_threshold
-    perceptor.electrode_threshold = min(threshold, LOWEST_SCORE)
+    """Electrodes alone, and a lower threshold, for a while."""
+    names = ("electrode_threshold", "want_mask", "want_centerlines")
+    before = {name: getattr(perceptor, name) for name in names}
+    perceptor.electrode_threshold = min(perceptor.electrode_threshold, LOWEST_SCORE)
+    perceptor.want_mask = perceptor.want_centerlines = False
     try:
         yield
     finally:
-        perceptor.electrode_threshold = threshold
-
-
-def _curves(result: PerceptionResult) -> list[NDArray[np.float32]]:
-    return [c.centerline.points for c in result.catheters or () if c.centerline is not None]
-
-
-def _seen(still: Still) -> list[NDArray[np.float64]]:
-    """The pieces of the true centrelines that lie in the frame and that no shutter hides."""
-    shown: list[NDArray[np.float64]] = []
-    for curve in still.centerlines:
-        points = dense(curve)
-        x, y = np.round(points).astype(int).T
-        kept = (x >= 0) & (x < still.mask.shape[1]) & (y >= 0) & (y < still.mask.shape[0])
-        kept[kept] = still.mask[y[kept], x[kept]]
-        index = np.flatnonzero(kept)
-        shown += [points[run] for run in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)]
-    return shown
-
-
-def false_electrodes(perceptor: Perceptor, paths: Iterable[Path]) -> dict[str, Any]:
-    """Electrodes reported on real angiograms, which have none: the mean a frame, and the share of clean frames."""
-    counts = []
-    for path in track(list(paths), "real angiograms"):
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise ValueError(f"{path}: expected an image, OpenCV cannot read it")
-        counts.append(len(perceptor(image).electrodes))
-    return {
-        "frames": len(counts),
-        "electrodes_a_frame": float(np.mean(counts)),
-        "clean": float(np.mean(np.equal(counts, 0))),
-    }
+        for name, value in before.items():
+            setattr(perceptor, name, value)

@@ -16,7 +16,7 @@ REFERENCE_PX = 256  # limits and errors are given in px of a frame scaled to thi
 def match(
     found: NDArray[np.floating], truth: NDArray[np.floating], limit: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Pair found and true positions one to one, nearest overall, none farther apart than ``limit`` px.
+    """Pair found and true positions one to one, none farther apart than ``limit`` px: as many as can be, then nearest.
 
     Args:
         found, truth: ``(N, 2)`` and ``(M, 2)``.
@@ -27,7 +27,8 @@ def match(
     if len(found) == 0 or len(truth) == 0:
         return np.empty((0, 2), np.intp), np.empty(0)
     distance = cdist(found, truth)
-    rows, columns = linear_sum_assignment(np.minimum(distance, 10 * limit))
+    apart = limit * (min(distance.shape) + 1)  # so much that a pair within the limit is never given up for a nearer one
+    rows, columns = linear_sum_assignment(np.where(distance <= limit, distance, apart))
     near = distance[rows, columns] <= limit
     return np.column_stack([rows, columns])[near], distance[rows, columns][near]
 
@@ -42,7 +43,6 @@ class Tally:
     answers: int = 0
     found: int = 0
     errors: list[float] = field(default_factory=list)
-    ious: list[float] = field(default_factory=list)
     kinds: dict[str, list[bool]] = field(default_factory=dict)
 
     def add(self, found: ArrayLike, truth: ArrayLike, side: int, kinds: Sequence[str] = ()) -> None:
@@ -62,18 +62,12 @@ class Tally:
         for index, kind in enumerate(kinds):
             self.kinds.setdefault(kind, []).append(index in hit)
 
-    def add_mask(self, found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> None:
-        """Count one frame's masks ``(H, W)``; a frame where both are empty does not count."""
-        either = int((found | truth).sum())
-        if either:
-            self.ious.append(int((found & truth).sum()) / either)
-
     def recall_by_kind(self) -> dict[str, float]:
         """Recall of each kind of electrode."""
         return {kind: float(np.mean(hits)) for kind, hits in sorted(self.kinds.items())}
 
     def figures(self) -> dict[str, float]:
-        """Recall and precision (0..1), median and 95th percentile error in px of 256, mean mask IoU (J)."""
+        """Recall and precision (0..1), median and 95th percentile error in px of 256."""
         errors = self.errors or [float("nan")]
         return {
             "frames": self.frames,
@@ -82,7 +76,6 @@ class Tally:
             "precision": self.found / max(1, self.answers),
             "median_error_px256": float(np.median(errors)),
             "p95_error_px256": float(np.percentile(errors, 95)),
-            "mask_iou": float(np.mean(self.ious)) if self.ious else float("nan"),
         }
 
 

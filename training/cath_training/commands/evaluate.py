@@ -1,25 +1,41 @@
-"""``./cath eval``: figures of a model on synthetic test frames and on real angiograms without electrodes."""
+"""``./cath eval``: how good a model is, on synthetic frames and real angiograms or on a user's own data."""
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from cath_perception.bundle import resolve_bundle
+from cath_perception.errors import CathError
 from cath_perception.perceptor import Perceptor
+from cath_perception.sources.bag import BagSource
+from cath_training import cases, report
+from cath_training.cases import Frame
 from cath_training.catheters import Damage, on_sequences
-from cath_training.evaluate import false_electrodes, on_synthetic
+from cath_training.data.coco import CocoSource
+from cath_training.evaluate import Evaluation, evaluate, evaluate_sequence
 from cath_training.export import add_figures
+from cath_training.recorded import judge_recorded
 from cath_training.synthetic.still import TEST_SEED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``./cath eval``."""
+    parser.add_argument(
+        "data",
+        nargs="*",
+        type=Path,
+        help="own data instead of synthetic frames and angiograms: bags with /truth/catheters, folders with COCO labels",
+    )
     parser.add_argument("--model", default="light", help="name of a shipped model or a bundle's folder")
     parser.add_argument("--backend", default="auto", help="auto, openvino, torch or tensorrt")
-    parser.add_argument("--frames", type=int, default=500, help="synthetic test frames")
+    parser.add_argument("--threads", type=int, default=0, help="threads of the backend (default: it chooses)")
+    parser.add_argument("--threshold", type=float, help="electrode score 0..1 (default: the model's)")
+    parser.add_argument("--frames", type=int, default=1000, help="synthetic test frames (default 1000)")
     parser.add_argument("--first-seed", type=int, default=TEST_SEED)
     parser.add_argument(
         "--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="folder of real angiograms"
@@ -27,7 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--angiograms-from", type=int, default=700, help="index of the first one training never saw"
     )
-    parser.add_argument("--threshold", type=float, help="electrode score 0..1 (default: the model's)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("out/eval"), help="where drawn frames are kept (default out/eval)"
+    )
+    parser.add_argument(
+        "--recorded",
+        action="store_true",
+        help="judge the answers that a node left in the bags, not the model",
+    )
+    parser.add_argument(
+        "--report", type=Path, help="write report.md, report.json and pictures to this folder"
+    )
+    parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument(
         "--keep", action="store_true", help="keep the figures in the model's training summary"
     )
@@ -41,22 +68,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="length of each of these sequences (default 60)"
     )
-    parser.add_argument("--json", type=Path, help="write the figures here")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a table of figures, and write them as JSON if asked."""
+    """Print a table of figures; write JSON and report if asked."""
     if args.catheters:
         return _catheters(args)
-    unseen = sorted(args.angiograms.glob("*.jpg"))[args.angiograms_from :]
-    with Perceptor.open(args.model, args.backend, electrode_threshold=args.threshold) as perceptor:
-        figures = {"synthetic": on_synthetic(perceptor, args.first_seed, args.frames, unseen)}
-        if unseen:
-            figures["angiograms"] = false_electrodes(perceptor, unseen)
-    _report(f"{args.model}, {args.frames} synthetic frames", figures, args.json)
+    if args.data and args.keep:
+        raise CathError(
+            "--keep: keeps the figures of the fixed test frames; leave it out with data of your own"
+        )
+    if args.frames < 1 or args.threads < 0:
+        raise CathError(
+            f"expected --frames of 1 or more and --threads of 0 or more, got {args.frames}, {args.threads}"
+        )
+    groups = {_name(path): judge_recorded(path) for path in args.data} if args.recorded else _judge(args)
+    if not groups:
+        raise CathError("--recorded: name the bags that hold a node's answers")
+    figures = {name: evaluation.figures() for name, evaluation in groups.items()}
+    title = "recorded answers" if args.recorded else str(args.model)
+    _print(title, figures, args.json)
+    if args.report:
+        report.write(args.report, f"Evaluation of {title}", groups, _facts(args))
+        print(f"{args.report / 'report.md'}")
     if args.keep:
         add_figures(resolve_bundle(args.model), _rounded(figures))
     return 0
+
+
+def _judge(args: argparse.Namespace) -> dict[str, Evaluation]:
+    options = {"electrode_threshold": args.threshold, "threads": args.threads}
+    with Perceptor.open(args.model, args.backend, **options) as perceptor:
+        if args.data:
+            return {_name(path): _on(perceptor, path) for path in args.data}
+        unseen = sorted(args.angiograms.glob("*.jpg"))[args.angiograms_from :]
+        frames = cases.synthetic(args.first_seed, args.frames, unseen, cache=args.cache)
+        groups = {"synthetic": evaluate(perceptor, _shown(frames, "synthetic frames", args.frames))}
+        if unseen:
+            real = _shown(cases.without_electrodes(unseen), "real angiograms", len(unseen))
+            groups["angiograms"] = evaluate(perceptor, real)
+        return groups
+
+
+def _on(perceptor: Perceptor, path: Path) -> Evaluation:
+    """Judge on a folder with COCO labels, or on a bag."""
+    if (path / "annotations.json").exists() or path.suffix == ".json":
+        source = CocoSource(path)
+        return evaluate(perceptor, _shown(cases.labelled(source), path.name, len(source)))
+    with BagSource(path) as bag:
+        return evaluate_sequence(perceptor, _shown(cases.recording(bag), path.name, bag.info.frames))
+
+
+def _shown(frames: Iterator[Frame], what: str, count: int | None) -> Iterator[Frame]:
+    yield from track(frames, what, total=count)
+
+
+def _name(path: Path) -> str:
+    return path.resolve().stem
+
+
+def _facts(args: argparse.Namespace) -> dict[str, str]:
+    facts = {"threshold": "the model's own" if args.threshold is None else f"{args.threshold:g}"}
+    if args.data:
+        return facts | {"data": ", ".join(path.name for path in args.data)}
+    return facts | {
+        "synthetic frames": f"{args.frames} from seed {args.first_seed} on",
+        "angiograms": f"from number {args.angiograms_from} on",
+    }
 
 
 def _catheters(args: argparse.Namespace) -> int:
@@ -65,11 +143,11 @@ def _catheters(args: argparse.Namespace) -> int:
         name: on_sequences(args.first_seed, args.catheters, damage, args.seconds)
         for name, damage in degrees.items()
     }
-    _report(f"true electrodes of {args.catheters} sequences of {args.seconds:g} s", figures, args.json)
+    _print(f"true electrodes of {args.catheters} sequences of {args.seconds:g} s", figures, args.json)
     return 0
 
 
-def _report(title: str, figures: dict[str, dict[str, float]], path: Path | None) -> None:
+def _print(title: str, figures: dict[str, dict[str, float]], path: Path | None) -> None:
     table = Table("figure", "value", title=title)
     for group, values in figures.items():
         for name, value in values.items():
