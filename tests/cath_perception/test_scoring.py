@@ -49,3 +49,12 @@ def test_catheters_are_scored_by_type_order_and_identity() -> None:
     tally.begin()
     tally.add([replace(truth, id=2)], [truth], 512)
     assert tally.figures()["identity switches"] == 1
+
+
+def test_no_pair_within_the_limit_is_given_up_for_a_smaller_sum() -> None:
+    found, truth = np.array([[0.0, 0.0], [7.0, 0.0]]), np.array([[1.0, 0.0], [-6.0, 0.0]])
+    pairs, distance = match(
+        found, truth, 5.0
+    )  # both 6 px away in the other pairing, whose sum is the smaller
+    assert pairs.tolist() == [[0, 0]]
+    assert distance.tolist() == [1.0]

@@ -1,7 +1,7 @@
 """Frames to judge a model by, with what is known of them: synthetic ones, angiograms, labelled images, bags."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.sources.bag import BagSource
+from cath_perception.bags import NANOSECONDS, TRUTH_TOPIC, BagReader
+from cath_perception.from_message import catheter_from_message
+from cath_perception.sources.bag import BagSource, stamp_ns
 from cath_perception.types import Catheter
 from cath_training.data import bank
 from cath_training.data.labelled import DataError, LabelledSource
@@ -30,7 +32,7 @@ class Frame:
         kinds: the catheter type of each electrode, empty where not known.
         mask: ``(H, W)`` bool, None where not known.
         centerlines: ``(N, 2)`` curves in px, what of them can be seen; None where not known.
-        catheters: with lasting ids, None where not known. time_s: within its sequence.
+        catheters: with lasting ids, None where not known. stamp_ns: when it was taken, 0 where that means nothing.
     """
 
     name: str
@@ -40,7 +42,7 @@ class Frame:
     mask: NDArray[np.bool_] | None = None
     centerlines: tuple[NDArray[np.floating], ...] | None = None
     catheters: tuple[Catheter, ...] | None = None
-    time_s: float = 0.0
+    stamp_ns: int = 0
 
     @property
     def side(self) -> int:
@@ -132,24 +134,35 @@ def labelled(source: LabelledSource) -> Iterator[Frame]:
         yield Frame(sample.name, sample.image, sample.boxes, sample.kinds, sample.mask)
 
 
-def recording(source: BagSource) -> Iterator[Frame]:
-    """A bag's frames that have a truth. Raises DataError where none has."""
+def recording(path: Path) -> Iterator[Frame]:
+    """A bag's frames that have a truth of the same stamp. Raises DataError where none has, SourceError for its faults."""
+    truths = catheters_by_stamp(path, {TRUTH_TOPIC})
     found = False
-    for frame in source:
-        if frame.truth is None:
-            continue
-        found = True
-        seen = [(e, c.type) for c in frame.truth for e in c.electrodes if e.visible]
-        lines = [c.centerline.points for c in frame.truth if c.centerline is not None]
-        yield Frame(
-            f"{frame.name} {frame.index}",
-            frame.pixels,
-            np.array([(e.x, e.y, e.width, e.height) for e, _ in seen]).reshape(-1, 4),
-            tuple(kind or "unknown" for _, kind in seen),
-            None,
-            tuple(lines),
-            frame.truth,
-            frame.time_s,
-        )
+    with BagSource(path) as source:
+        for frame in source:
+            stamp = source.start_ns + round(frame.time_s * NANOSECONDS)
+            if stamp in truths:
+                found = True
+                yield _of_truth(f"{path.stem} {frame.index}", frame.pixels, truths[stamp], stamp)
     if not found:
-        raise DataError(f"{source.info.name}: no frame of this bag has a truth: record /truth/catheters, too")
+        raise DataError(f"{path}: no frame of this bag has a truth: record {TRUTH_TOPIC}, too")
+
+
+def _of_truth(name: str, pixels: NDArray[Any], truth: tuple[Catheter, ...], stamp: int) -> Frame:
+    seen = [(e, c.type) for c in truth for e in c.electrodes if e.visible]
+    boxes = np.array([(e.x, e.y, e.width, e.height) for e, _ in seen]).reshape(-1, 4)
+    kinds = tuple(kind or "unknown" for _, kind in seen)
+    lines = tuple(c.centerline.points for c in truth if c.centerline is not None)
+    return Frame(name, pixels, boxes, kinds, None, lines, truth, stamp)
+
+
+def catheters_by_stamp(path: Path, topics: Collection[str]) -> dict[int, tuple[Catheter, ...]]:
+    """What ``cath_msgs/CatheterArray`` topics of a bag hold, by header stamp in ns; not what was not computed."""
+    found: dict[int, tuple[Catheter, ...]] = {}
+    with BagReader(path) as reader:
+        known = {name for name in topics if reader.topics.get(name) == "cath_msgs/msg/CatheterArray"}
+        for item in reader.messages(known) if known else ():
+            message = reader.decode(item)
+            if message.computed:
+                found[stamp_ns(message)] = tuple(map(catheter_from_message, message.catheters))
+    return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cath_perception.bags import NANOSECONDS
 from cath_perception.perceptor import Perceptor
 from cath_perception.scoring import REFERENCE_PX, CatheterTally, Tally, match
 from cath_perception.sequence import SequencePerceptor
@@ -172,7 +173,7 @@ def evaluate_sequence(perceptor: Perceptor, frames: Iterable[Frame]) -> Evaluati
     evaluation, sequence = Evaluation(), SequencePerceptor(perceptor)
     for frame in frames:
         every = _every(perceptor, frame)
-        result = sequence(frame.pixels, frame.time_s).result
+        result = sequence(frame.pixels, frame.stamp_ns / NANOSECONDS).result
         evaluation.add(frame, _answer(every, perceptor.electrode_threshold, result))
     return evaluation
 

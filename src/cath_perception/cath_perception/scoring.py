@@ -27,7 +27,9 @@ def match(
     if len(found) == 0 or len(truth) == 0:
         return np.empty((0, 2), np.intp), np.empty(0)
     distance = cdist(found, truth)
-    apart = limit * (min(distance.shape) + 1)  # so much that a pair within the limit is never given up for a nearer one
+    apart = limit * (
+        min(distance.shape) + 1
+    )  # so much that a pair within the limit is never given up for a nearer one
     rows, columns = linear_sum_assignment(np.where(distance <= limit, distance, apart))
     near = distance[rows, columns] <= limit
     return np.column_stack([rows, columns])[near], distance[rows, columns][near]

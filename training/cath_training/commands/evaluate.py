@@ -12,7 +12,6 @@ from rich.table import Table
 from cath_perception.bundle import resolve_bundle
 from cath_perception.errors import CathError
 from cath_perception.perceptor import Perceptor
-from cath_perception.sources.bag import BagSource
 from cath_training import cases, report
 from cath_training.cases import Frame
 from cath_training.catheters import Damage, on_sequences
@@ -115,8 +114,7 @@ def _on(perceptor: Perceptor, path: Path) -> Evaluation:
     if (path / "annotations.json").exists() or path.suffix == ".json":
         source = CocoSource(path)
         return evaluate(perceptor, _shown(cases.labelled(source), path.name, len(source)))
-    with BagSource(path) as bag:
-        return evaluate_sequence(perceptor, _shown(cases.recording(bag), path.name, bag.info.frames))
+    return evaluate_sequence(perceptor, _shown(cases.recording(path), path.name, None))
 
 
 def _shown(frames: Iterator[Frame], what: str, count: int | None) -> Iterator[Frame]:
