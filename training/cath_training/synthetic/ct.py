@@ -24,11 +24,11 @@ from cath_perception.errors import CathError
 SLICES = 133
 SOURCE_ISOCENTRE_MM, SOURCE_DETECTOR_MM = 750.0, 1050.0
 WATER_PER_MM = 0.021  # attenuation of water for the usual spectrum behind a patient, about 60 keV
-STEP_MM = 2.0
+STEP_MM = 2.5
 THINNEST_MM = 60.0  # less is white: beside the body, too, where the window would lose the heart
 BONE = 1.7  # at 60 keV bone absorbs more than the CT's 120 kVp scale says
 SKIP = 4  # voxels in a plane that regions are found on
-DETAIL_PX = 320  # what the CT's 0.7 mm voxels are worth; the picture is enlarged from it
+DETAIL_PX = 288  # what the CT's 0.7 mm voxels are worth; the picture is enlarged from it
 
 Floats = NDArray[np.float64]
 
@@ -213,12 +213,13 @@ def show(path_mm: Tensor, rng: np.random.Generator, size: int) -> NDArray[np.uin
     path = np.maximum(path, THINNEST_MM) * WATER_PER_MM
     wide = cv2.GaussianBlur(path, (0, 0), size * rng.uniform(0.08, 0.2), borderType=cv2.BORDER_REFLECT)
     near = cv2.GaussianBlur(path, (0, 0), size * rng.uniform(0.01, 0.03), borderType=cv2.BORDER_REFLECT)
-    path = path - rng.uniform(0.3, 0.9) * wide + rng.uniform(0.2, 1.4) * (path - near)
+    path = path - rng.uniform(0.5, 0.95) * wide + rng.uniform(0.2, 1.0) * (path - near)
     intensity = np.exp(-(path - path.mean()) * rng.uniform(0.4, 1.0))
     intensity += rng.uniform(0.1, 0.6) * intensity.mean()  # scatter
     low, high = np.percentile(intensity, [0.5, 99.5])
     span = (intensity - low) / max(float(high - low), 1e-6)
-    return np.asarray(np.round(np.clip(span * 0.85 + 0.12, 0, 1) * 255), np.uint8)
+    grey = rng.uniform(0.75, 0.97) - (1 - span) * rng.uniform(0.25, 0.7)
+    return np.asarray(np.round(np.clip(grey, 0, 1) * 255), np.uint8)
 
 
 def backgrounds(
