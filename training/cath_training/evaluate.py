@@ -65,6 +65,7 @@ class Evaluation:
     frames: int = 0
     asked: int = 0  # where it differs from frames: those that should have been answered
     clean: int = 0
+    _precision: dict[str, float] | None = None  # takes seconds, so once
     _answers: list[NDArray[np.float64]] = field(default_factory=list)
     _truths: list[NDArray[np.floating]] = field(default_factory=list)
     _said: list[NDArray[np.float64]] = field(default_factory=list)  # score, whether right
@@ -74,6 +75,7 @@ class Evaluation:
     def add(self, frame: Frame, answer: Answer) -> None:
         """Count one frame, by whatever is known of it."""
         self.frames += 1
+        self._precision = None
         if frame.electrodes is not None:
             self._add_electrodes(frame, answer, np.asarray(frame.electrodes, float))
         if frame.mask is not None and answer.mask is not None:
@@ -133,7 +135,9 @@ class Evaluation:
         off = np.concatenate(self._off)
         for times in (1, 2) if len(off) and np.isfinite(off[:, 1]).all() else ():
             figures[f"within_{times}_sigma"] = float((off[:, 0] <= times * off[:, 1]).mean())
-        figures |= average_precision(self._answers, self._truths)
+        if self._precision is None:
+            self._precision = average_precision(self._answers, self._truths)
+        figures |= self._precision
         return figures | {f"recall_{kind}": recall for kind, recall in main.recall_by_kind().items()}
 
     def curves(self) -> dict[str, Any]:

@@ -25,22 +25,24 @@ def write(folder: Path, title: str, groups: dict[str, Evaluation], facts: dict[s
     content: dict[str, Any] = {"title": title, **facts, "groups": {}}
     lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
     for name, evaluation in groups.items():
-        lines += _group(folder, name, evaluation)
+        figures, drawn = evaluation.figures(), evaluation.curves()
+        lines += _group(folder, name, evaluation, figures, drawn)
         content["groups"][name] = {
-            "figures": evaluation.figures(),
-            "curves": {key: plain(value) for key, value in evaluation.curves().items()},
+            "figures": figures,
+            "curves": {key: plain(value) for key, value in drawn.items()},
             "worst": [{"frame": case.frame.name, "wrong": case.wrong} for case in evaluation.worst],
         }
     (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "report.json").write_text(json.dumps(_without_nan(content), indent=1) + "\n", encoding="utf-8")
 
 
-def _group(folder: Path, name: str, evaluation: Evaluation) -> list[str]:
+def _group(
+    folder: Path, name: str, evaluation: Evaluation, figures: dict[str, float], drawn: dict[str, Any]
+) -> list[str]:
     """Pictures of one group, and its part of the Markdown."""
     slug = re.sub(r"[^\w-]+", "-", name)
-    rows = [f"| {key} | {value:.4g} |" for key, value in evaluation.figures().items()]
+    rows = [f"| {key} | {value:.4g} |" for key, value in figures.items()]
     lines = [f"## {name}", "", "| figure | value |", "|---|---|", *rows, ""]
-    drawn = evaluation.curves()
     if drawn:
         _plot(drawn).savefig(folder / f"{slug}-curves.png", dpi=90)
         lines += [f"![curves]({slug}-curves.png)", ""]
