@@ -47,5 +47,6 @@ def test_noise_and_contrast_are_measured_in_the_picture() -> None:
     boxes = np.array([[50.0, 80.0, 10.0, 10.0], [150.0, 80.0, 10.0, 10.0], [0.0, 199.0, 4.0, 4.0]])
     found = curves.contrast(clean.astype(np.float32), boxes)
     assert found[0] == pytest.approx(30 / ranged, rel=0.15)
-    assert found[1] < 0.03
+    assert abs(found[1]) < 0.03
+    assert curves.contrast((200 - clean).astype(np.float32), boxes)[0] == pytest.approx(-found[0], rel=0.01)
     assert np.isfinite(found[2])

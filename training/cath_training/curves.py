@@ -81,14 +81,17 @@ def noise(pixels: NDArray[Any]) -> float:
 
 
 def contrast(pixels: NDArray[Any], boxes: Floats) -> Floats:
-    """Difference of each electrode ``(M, 4)`` from its surroundings, relative to the frame's range of grey."""
+    """How much darker each electrode ``(M, 4)`` is than its surroundings, relative to the frame's range of grey.
+
+    Negative where catheters are shown white.
+    """
     grey = np.asarray(pixels, np.float32)
     low, high = np.percentile(grey, [1, 99])
     values = np.zeros(len(boxes))
     for i, (x, y, width, height) in enumerate(boxes):
         inner = _window(grey, x, y, width / 4, height / 4)
         outer = _window(grey, x, y, width / 2 + 6, height / 2 + 6)
-        values[i] = abs(float(inner.mean()) - float(np.median(outer)))
+        values[i] = float(np.median(outer)) - float(inner.mean())
     return values / max(float(high - low), 1e-6)
 
 

@@ -155,7 +155,9 @@ class Evaluation:
             "point": {"recall": main.found / main.truths, "precision": main.found / max(1, main.answers)},
             "error": {"px256": distances, "found": np.arange(1, len(distances) + 1) / main.truths},
             "spacing": curves.binned(missed[:, 1], found, [0, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]),
-            "contrast": curves.binned(missed[:, 2], found, [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6]),
+            "contrast": curves.binned(
+                missed[:, 2], found, [-0.6, -0.3, -0.1, 0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6]
+            ),
             "noise": curves.binned(missed[:, 3], found, [0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2]),
             "score": curves.binned(said[:, 0], said[:, 1], np.linspace(0, 1, 11).tolist()),
             "sigma": curves.binned(sigma[:, 1], np.square(sigma[:, 0]) / 2, np.linspace(0, 1, 11).tolist()),

@@ -106,10 +106,11 @@ class CenterlineTally:
         self.covered.append(float((distance.min(axis=0) <= self.reach).mean()))
 
     def figures(self) -> dict[str, float]:
-        """Mean and 95th percentile distance of what was found, and the mean share of the truth that was covered."""
+        """Mean, median and 95th percentile distance of what was found, and the mean share of the truth that was covered."""
         off = np.concatenate(self.off) if self.off else np.array([np.nan])
         return {
             "centerline_px256": float(off.mean()),
+            "centerline_median_px256": float(np.median(off)),
             "centerline_p95_px256": float(np.percentile(off, 95)),
             "centerline_covered": float(np.mean(self.covered)) if self.covered else float("nan"),
         }

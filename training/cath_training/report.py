@@ -99,7 +99,13 @@ def _plot(drawn: dict[str, Any]) -> Figure:
     axes[1].plot(drawn["error"]["px256"], drawn["error"]["found"])
     _label(axes[1], "found within a distance", "px of 256", "share of true electrodes", (0, None), (0, 1))
     _bars(axes[2], drawn["spacing"], "recall over spacing", "px of 256 to the next electrode", "recall")
-    _bars(axes[3], drawn["contrast"], "recall over contrast", "difference / range of grey", "recall")
+    _bars(
+        axes[3],
+        drawn["contrast"],
+        "recall over contrast (white below 0)",
+        "difference / range of grey",
+        "recall",
+    )
     _bars(axes[4], drawn["noise"], "recall over noise (dose)", "noise / range of grey", "recall")
     _bars(axes[5], drawn["score"], "is the score right?", "score", "share that is right")
     axes[5].plot([0, 1], [0, 1], "k:")
