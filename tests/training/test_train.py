@@ -8,7 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cath_training import processes
 from cath_training.config import ConfigError, DataConfig, LossConfig, PriorityConfig, TrainConfig
+from cath_training.data import source
 from cath_training.train import Trainer
 
 SMALL = TrainConfig(
@@ -32,6 +34,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def trainer(config: TrainConfig, folder: Path, cache: Path) -> Trainer:
+    stride = 2 if config.architecture["name"] == "light" else 4
+    samples = source.make(config.data, stride, config.seed, cache)
+    return Trainer(config, folder, samples, processes.start(config))
+
+
 PRIORITIES = {
     "none": None,
     "paper": PriorityConfig(keep_start=0.5, keep=0.3),
@@ -47,20 +55,16 @@ PRIORITIES = {
 @pytest.mark.parametrize("name", PRIORITIES)
 def test_resumed_run_ends_with_the_same_weights(tmp_path: Path, cache: Path, name: str) -> None:
     config = replace(SMALL, priority=PRIORITIES[name])
-
-    def trainer(folder: Path) -> Trainer:
-        return Trainer(config, folder, cache, torch.device("cpu"))
-
-    whole = trainer(tmp_path / "whole")
+    whole = trainer(config, tmp_path / "whole", cache)
     for _ in range(4):
         whole.train_step()
     whole.save()
-    first = trainer(tmp_path / "killed")
+    first = trainer(config, tmp_path / "killed", cache)
     for _ in range(2):
         first.train_step()
     first.save()
     first.train_step()  # lost with the kill
-    second = trainer(tmp_path / "killed")
+    second = trainer(config, tmp_path / "killed", cache)
     assert second.step == 2
     for _ in range(2):
         second.train_step()
@@ -83,7 +87,7 @@ def test_paper_networks_train_and_validate(tmp_path: Path, cache: Path, architec
         priority=PriorityConfig(),
         learning_rate=1e-4,
     )
-    run = Trainer(config, tmp_path / "run", cache, torch.device("cpu"))
+    run = trainer(config, tmp_path / "run", cache)
     before = run.network.centre[0].weight.detach().clone()  # type: ignore[index, union-attr]
     row = run.train_step()
     assert all(math.isfinite(value) for value in row.values())
@@ -94,7 +98,7 @@ def test_paper_networks_train_and_validate(tmp_path: Path, cache: Path, architec
 def test_single_task_learning_leaves_the_other_head_alone(tmp_path: Path, cache: Path) -> None:
     priority = PriorityConfig(samples="all", tasks="single-segmentation")
     config = replace(SMALL, priority=priority, weight_decay=0.0)
-    run = Trainer(config, tmp_path / "run", cache, torch.device("cpu"))
+    run = trainer(config, tmp_path / "run", cache)
     detect, segment = (getattr(run.network, name).project.weight for name in ("detect", "segment"))
     before = detect.detach().clone(), segment.detach().clone()
     run.train_step()
@@ -103,12 +107,12 @@ def test_single_task_learning_leaves_the_other_head_alone(tmp_path: Path, cache:
 
 
 def test_checkpoint_without_priority_is_not_resumed_with_it(tmp_path: Path, cache: Path) -> None:
-    Trainer(SMALL, tmp_path, cache, torch.device("cpu")).save()
+    trainer(SMALL, tmp_path, cache).save()
     with pytest.raises(ConfigError, match="another folder"):
-        Trainer(replace(SMALL, priority=PriorityConfig()), tmp_path, cache, torch.device("cpu"))
+        trainer(replace(SMALL, priority=PriorityConfig()), tmp_path, cache)
 
 
 def test_loss_falls_on_few_samples(tmp_path: Path, cache: Path) -> None:
-    run = Trainer(replace(SMALL, steps=120, learning_rate=5e-3), tmp_path / "run", cache, torch.device("cpu"))
+    run = trainer(replace(SMALL, steps=120, learning_rate=5e-3), tmp_path / "run", cache)
     losses = [run.train_step()["loss"] for _ in range(120)]
     assert sum(losses[-20:]) < 0.8 * sum(losses[:20])

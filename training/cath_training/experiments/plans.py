@@ -1,0 +1,145 @@
+"""What is compared: the strategies of Xi et al.'s Tables 3 and 5 to 7, and its network against the light one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cath_training.config import DataConfig, LossConfig, PriorityConfig, TrainConfig
+
+NARROW = {"name": "light", "widths": [8, 16, 28, 56, 96], "decoder": [48, 28, 24], "hidden": 16}
+"""A light network of 0.6 M parameters."""
+
+DATA = DataConfig(
+    catheters=200,
+    clutter=30,
+    procedural=24,
+    angiograms_first=0,
+    crop=64,
+    zoom=(0.8, 1.4),
+    empty=0.05,
+    cluttered=0.3,
+)
+"""Crops of 64 px, some 16 mm of the patient, without real backgrounds."""
+
+
+DETECTION = ("ap", "recall", "precision")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way of training.
+
+    Attributes:
+        name: what the table calls it.
+        config: what is trained; its seed is replaced by each of the plan's.
+        like: instead of ``config.steps``, train for as long as the variant of that name took with the same seed.
+        untrained: figures of what it does not train, left out of its results.
+    """
+
+    name: str
+    config: TrainConfig
+    like: str = ""
+    untrained: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Variants in the order they are run, each with every seed before the next.
+
+    Attributes:
+        variants: what is compared.
+        tables: heading of a table -> names of its variants.
+        start: trained first with every seed, and what that seed's variants start from; None starts from scratch.
+        seeds: of weights and samples. Variants of one seed and batch size meet the same samples.
+    """
+
+    variants: tuple[Variant, ...]
+    tables: dict[str, tuple[str, ...]]
+    start: TrainConfig | None = None
+    seeds: tuple[int, ...] = (1, 2, 3)
+
+
+def _strategies() -> Plan:
+    base = TrainConfig(
+        name="start",
+        steps=400,
+        batch=16,
+        learning_rate=4e-3,
+        warmup=80,
+        mean_decay=0.98,
+        threads=1,
+        architecture=NARROW,
+        data=DATA,
+        loss=LossConfig(size=1.0, bce=1.0),
+    )
+    after = replace(base, steps=100, learning_rate=2e-3, warmup=10)
+
+    def variant(name: str, untrained: tuple[str, ...] = (), **changes: Any) -> Variant:
+        return Variant(name, replace(after, name=name, priority=PriorityConfig(**changes)), untrained=untrained)
+
+    every = {"samples": "all"}
+    fixed = {"samples": "topk", "keep_start": 0.7, "keep": 0.7}
+    variants = (
+        variant("ours"),
+        variant("constant 1, 1", **every, tasks="constant"),
+        variant("single task: detection", ("j",), **every, tasks="single-detection"),
+        variant("single task: segmentation", DETECTION, **every, tasks="single-segmentation"),
+        variant("DTP", **every, tasks="dtp"),
+        variant("self-paced", samples="self-paced", tasks="constant"),
+        variant("GradNorm", **every, tasks="gradnorm"),
+        variant("soft", samples="soft"),
+        variant("hard", samples="hard"),
+        variant("70 % hardest", **fixed),
+        variant("top-K soft", samples="topk-soft"),
+        variant("RMSE, Dice", detection_kpi="rmse", segmentation_kpi="dice"),
+        variant("focal, CE", detection_kpi="focal", segmentation_kpi="ce"),
+        variant("constant 5, 1", **every, tasks="constant", constants=(5.0, 1.0)),
+        variant("constant 1, 5", **every, tasks="constant", constants=(1.0, 5.0)),
+        variant("30 % hardest", **fixed | {"keep_start": 0.3, "keep": 0.3}),
+        variant("50 % hardest", **fixed | {"keep_start": 0.5, "keep": 0.5}),
+        variant("MAE, Dice", segmentation_kpi="dice"),
+        variant("RMSE, IoU", detection_kpi="rmse"),
+        variant("constant 10, 1", **every, tasks="constant", constants=(10.0, 1.0)),
+        variant("constant 1, 10", **every, tasks="constant", constants=(1.0, 10.0)),
+        variant("constant 2, 1", **every, tasks="constant", constants=(2.0, 1.0)),
+        variant("constant 1, 2", **every, tasks="constant", constants=(1.0, 2.0)),
+    )
+    constants = tuple(f"constant {a}" for a in ("1, 1", "2, 1", "5, 1", "10, 1", "1, 2", "1, 5", "1, 10"))
+    single = ("single task: detection", "single task: segmentation")
+    shares = ("30 % hardest", "50 % hardest", "70 % hardest")
+    tables = {
+        "Single task, and rivals (Table 3)": (*single, "self-paced", "DTP", "ours"),
+        "Task weights (Table 5)": (*constants, "GradNorm", "ours"),
+        "KPI pairs (Table 6; ours is MAE, IoU)": ("ours", "MAE, Dice", "RMSE, IoU", "RMSE, Dice", "focal, CE"),
+        "Samples (Table 7; ours is top-K hard)": ("soft", "hard", *shares, "top-K soft", "ours"),
+    }
+    return Plan(variants, tables, start=base)
+
+
+def _networks() -> Plan:
+    paper = TrainConfig(
+        name="paper",
+        steps=40,
+        batch=8,
+        learning_rate=1e-3,
+        warmup=8,
+        mean_decay=0.95,
+        threads=1,
+        architecture={"name": "paper", "backbone": "resnet34", "offset": True},
+        data=replace(DATA, targets="centernet"),
+        loss=LossConfig(size=1.0, bce=1.0),
+        priority=PriorityConfig(),
+    )
+    light = replace(
+        paper, name="light", learning_rate=4e-3, architecture={"name": "light"}, data=DATA, loss=LossConfig()
+    )
+    variants = (
+        Variant("paper", paper),
+        Variant("light, equal samples", light),
+        Variant("light, equal time", light, like="paper"),
+    )
+    return Plan(variants, {"Networks": tuple(v.name for v in variants)})
+
+
+PLANS: dict[str, Callable[[], Plan]] = {"strategies": _strategies, "networks": _networks}
+"""Name -> what makes the plan."""
