@@ -1,27 +1,24 @@
-"""A run that was killed and resumed ends with the weights of one that was not; a run learns."""
+"""A run that was killed and resumed ends with the weights of one that was not; a run learns, and shows what it does."""
 
+import json
 import math
-from dataclasses import replace
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cath_training import processes
-from cath_training.config import ConfigError, DataConfig, LossConfig, PriorityConfig, TrainConfig
-from cath_training.data import source
-from cath_training.train import Trainer
+from cath_training.config import ConfigError, LossConfig, PriorityConfig, TrainConfig
 
-SMALL = TrainConfig(
-    name="test",
-    steps=4,
-    batch=2,
-    warmup=1,
-    save_every=100,
-    architecture={"name": "light", "widths": [8, 8, 8, 16, 16], "decoder": [16, 8, 8], "hidden": 8},
-    data=DataConfig(catheters=2, clutter=1, procedural=1, angiograms="nowhere", crop=64),
-)
+from .settings import PRIORITIES, SMALL, trainer
 
 
 @pytest.fixture(scope="module")
@@ -32,24 +29,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def trainer(config: TrainConfig, folder: Path, cache: Path) -> Trainer:
-    stride = 2 if config.architecture["name"] == "light" else 4
-    samples = source.make(config.data, stride, config.seed, cache)
-    return Trainer(config, folder, samples, processes.start(config))
-
-
-PRIORITIES = {
-    "none": None,
-    "paper": PriorityConfig(keep_start=0.5, keep=0.3),
-    "gradnorm": PriorityConfig(
-        samples="soft", tasks="gradnorm", detection_kpi="rmse", segmentation_kpi="dice"
-    ),
-    "self-paced": PriorityConfig(
-        samples="self-paced", tasks="dtp", detection_kpi="focal", segmentation_kpi="ce"
-    ),
-}
 
 
 @pytest.mark.parametrize("name", PRIORITIES)
@@ -75,6 +54,94 @@ def test_resumed_run_ends_with_the_same_weights(tmp_path: Path, cache: Path, nam
         assert torch.equal(value, got[key]), key
 
     assert any(key.startswith("priority.") for key in expected) == (name != "none")
+
+
+@pytest.mark.timeout(600)
+def test_run_ended_by_sigkill_at_any_step_and_resumed_ends_with_the_same_weights(
+    tmp_path: Path, cache: Path
+) -> None:
+    config = replace(SMALL, steps=14, save_every=5, log_every=1, priority=PRIORITIES["paper"])
+    trainer(config, tmp_path / "whole", cache).run()
+    path, folder = tmp_path / "killed.yaml", tmp_path / "killed"
+    path.write_text(as_yaml(config))
+    last = random.randrange(1, 13)
+    process = started(path, folder, cache)
+    while last_step(folder) < last:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    reached = last_step(folder)
+    assert started(path, folder, cache).wait() == 0
+    expected, got = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "killed"))
+    assert expected.keys() == got.keys()
+    for key, value in expected.items():
+        assert torch.equal(value, got[key]), f"{key}, killed at step {reached}"
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == list(range(1, 15))
+
+
+def as_yaml(config: TrainConfig) -> str:
+    return yaml.safe_dump(json.loads(json.dumps(asdict(config) | {"stages": []})))
+
+
+def started(config: Path, folder: Path, cache: Path) -> "subprocess.Popen[str]":
+    root = Path(__file__).parents[2]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(str(root / p) for p in ("src/cath_perception", "training"))
+    }
+    command = ("-m", "cath_perception.cli", "train", config, "--out", folder, "--cache", cache)
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env=environment,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def last_step(folder: Path) -> int:
+    """The last step that the log has a whole line of."""
+    path = folder / "log.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return max((json.loads(x)["step"] for x in lines if x.endswith("\n")), default=0)
+
+
+def test_run_shows_scalars_and_pictures_from_the_start(tmp_path: Path, cache: Path) -> None:
+    trainer(replace(SMALL, log_every=2, save_every=2), tmp_path, cache).run()
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    tags = events.Tags()
+    assert {"train/loss", "train/samples_s", "train/learning_rate", "validation/recall"} <= set(
+        tags["scalars"]
+    )
+    assert [event.step for event in events.Scalars("train/loss")] == [2, 4]
+    assert [event.step for event in events.Images("data")] == [0]
+    answers = events.Images("answers")
+    assert [event.step for event in answers] == [2, 4]
+    # four samples of 64 px side by side, twice as large; masks below
+    assert (answers[0].width, answers[0].height) == (512, 256)
+
+
+def test_bf16_is_used_inside_the_network_and_kept_out_of_the_loss(tmp_path: Path, cache: Path) -> None:
+    run = trainer(replace(SMALL, precision="bf16-mixed"), tmp_path / "bf16", cache)
+    plain = trainer(SMALL, tmp_path / "plain", cache)
+    inside: list[torch.dtype] = []
+    run.network.detect.project.register_forward_hook(lambda *seen: inside.append(seen[2].dtype))  # type: ignore[union-attr, operator]
+    loss = run.train_step()["loss"]
+    assert inside == [torch.bfloat16]
+    assert loss == pytest.approx(plain.train_step()["loss"], rel=0.05)
+    assert {value.dtype for value in run.network.parameters()} == {torch.float32}
+
+
+def test_compiled_network_learns_alike_and_keeps_the_names_of_its_weights(
+    tmp_path: Path, cache: Path
+) -> None:
+    run = trainer(replace(SMALL, compile=True), tmp_path / "compiled", cache)
+    plain = trainer(SMALL, tmp_path / "plain", cache)
+    assert run.train_step()["loss"] == pytest.approx(plain.train_step()["loss"], rel=1e-3)
+    run.save()
+    assert load_file(tmp_path / "compiled" / "mean.safetensors").keys() == plain.mean.keys()
 
 
 @pytest.mark.parametrize("architecture", ["paper", "paper-literal"])

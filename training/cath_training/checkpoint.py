@@ -54,7 +54,9 @@ def load(
     try:
         network.load_state_dict(part("network."))
     except RuntimeError as error:
-        raise ConfigError(f"{folder}: the run there is of another architecture: train in another folder") from error
+        raise ConfigError(
+            f"{folder}: the run there is of another architecture: train in another folder"
+        ) from error
     second = part("second.")
     parameters = dict(network.named_parameters())
     for name, first in part("first.").items():

@@ -1,4 +1,4 @@
-"""What the processes of a training run agree on: sums, means and rows over all of them; with one process, the value itself."""
+"""What the processes of a training run agree on: sums, means and rows over all; with one process, the value itself."""
 
 import os
 from typing import TypeVar

@@ -9,7 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -89,7 +96,9 @@ class Display:
         else:
             self.console.print(f"step {self.step}/{self.steps} {text}")
 
-    def picture(self, name: str, batch: Batch, answers: list[NDArray[np.floating]], mask: Tensor | None) -> None:
+    def picture(
+        self, name: str, batch: Batch, answers: list[NDArray[np.floating]], mask: Tensor | None
+    ) -> None:
         """Write the first samples of ``batch`` side by side, see ``sheet``, to TensorBoard."""
         if self.writer:
             self.writer.add_image(name, sheet(batch, answers, mask), self.step, dataformats="HWC")

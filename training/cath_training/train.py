@@ -64,7 +64,9 @@ class Trainer:
         self.stride = int(self.network.stride)  # type: ignore[arg-type]
         if self.config.start_from:
             self.network.load_state_dict(load_file(self.config.start_from))
-        if self.fabric.world_size > 1 and self.device.type == "cuda":  # on CPUs each process normalizes its own share
+        if (
+            self.fabric.world_size > 1 and self.device.type == "cuda"
+        ):  # on CPUs each process normalizes its own share
             self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.network = self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.config.compile:
@@ -84,7 +86,9 @@ class Trainer:
 
     def draw(self) -> Batch:
         """This process's share of the next step's batch."""
-        return self.source.draw(self.share, (self.config.seed, 10, self.step, self.fabric.global_rank), self.device)
+        return self.source.draw(
+            self.share, (self.config.seed, 10, self.step, self.fabric.global_rank), self.device
+        )
 
     def train_step(self, batch: Batch | None = None) -> dict[str, float]:
         """One optimizer step, on ``draw()`` unless a batch is given; returns the loss and its parts."""
@@ -107,7 +111,9 @@ class Trainer:
 
     def maps(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """What ``network`` answers to the batch."""
-        answer: dict[str, Tensor] = network(self.rule(batch.image).contiguous(memory_format=torch.channels_last))
+        answer: dict[str, Tensor] = network(
+            self.rule(batch.image).contiguous(memory_format=torch.channels_last)
+        )
         return answer
 
     def _loss(self, maps: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, float]]:

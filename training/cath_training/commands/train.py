@@ -22,7 +22,9 @@ TRAINING = Path(__file__).parents[2]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``./cath train``."""
-    parser.add_argument("config", type=Path, nargs="?", help="YAML file, as configs/light.yaml (in training/)")
+    parser.add_argument(
+        "config", type=Path, nargs="?", help="YAML file, as configs/light.yaml (in training/)"
+    )
     parser.add_argument(
         "--out", type=Path, help="folder of the run (default out/train/NAME); an existing run is resumed"
     )
@@ -67,7 +69,9 @@ def stages(config: TrainConfig, out: Path) -> list[tuple[TrainConfig, Path]]:
     start = config.start_from
     for stage in config.stages:
         if not Path(stage.path).exists():
-            Console().print(f"{config.name}: no {stage.name} data at {stage.path}, this pre-training is left out")
+            Console().print(
+                f"{config.name}: no {stage.name} data at {stage.path}, this pre-training is left out"
+            )
             continue
         data = replace(config.data, source=stage.source, path=stage.path)
         name = f"{config.name}-{stage.name}"

@@ -49,8 +49,8 @@ class Plan:
     Attributes:
         variants: what is compared.
         tables: heading of a table -> names of its variants.
-        start: trained first with every seed, and what that seed's variants start from; None starts from scratch.
-        seeds: of weights and samples. Variants of one seed and batch size meet the same samples.
+        start: trained first, and what all variants start from; None starts from scratch.
+        seeds: of samples, and of weights where there is no start. Variants of one seed and batch size meet the same samples.
     """
 
     variants: tuple[Variant, ...]
@@ -75,7 +75,9 @@ def _strategies() -> Plan:
     after = replace(base, steps=100, learning_rate=2e-3, warmup=10)
 
     def variant(name: str, untrained: tuple[str, ...] = (), **changes: Any) -> Variant:
-        return Variant(name, replace(after, name=name, priority=PriorityConfig(**changes)), untrained=untrained)
+        return Variant(
+            name, replace(after, name=name, priority=PriorityConfig(**changes)), untrained=untrained
+        )
 
     every = {"samples": "all"}
     fixed = {"samples": "topk", "keep_start": 0.7, "keep": 0.7}
@@ -110,7 +112,13 @@ def _strategies() -> Plan:
     tables = {
         "Single task, and rivals (Table 3)": (*single, "self-paced", "DTP", "ours"),
         "Task weights (Table 5)": (*constants, "GradNorm", "ours"),
-        "KPI pairs (Table 6; ours is MAE, IoU)": ("ours", "MAE, Dice", "RMSE, IoU", "RMSE, Dice", "focal, CE"),
+        "KPI pairs (Table 6; ours is MAE, IoU)": (
+            "ours",
+            "MAE, Dice",
+            "RMSE, IoU",
+            "RMSE, Dice",
+            "focal, CE",
+        ),
         "Samples (Table 7; ours is top-K hard)": ("soft", "hard", *shares, "top-K soft", "ours"),
     }
     return Plan(variants, tables, start=base)

@@ -13,7 +13,7 @@ from rich.console import Console
 from cath_perception.network import build
 from cath_training import checkpoint
 from cath_training.config import TrainConfig
-from cath_training.data import bank, source
+from cath_training.data import source
 from cath_training.data.batches import Batch
 from cath_training.experiments import measure, plans, tables
 from cath_training.train import Trainer
@@ -57,7 +57,7 @@ class Runner:
         if not path.exists():
             config = replace(variant.config, seed=seed)
             if self.plan.start:  # and go on with samples that the start has not met
-                config = replace(config, seed=seed + OTHER_SAMPLES, start_from=str(self._start(seed)))
+                config = replace(config, seed=seed + OTHER_SAMPLES, start_from=str(self._start()))
             if variant.like:
                 other = next(v for v in self.plan.variants if v.name == variant.like)
                 config = replace(config, steps=self._steps(config, self.result(other, seed)["seconds"]))
@@ -65,8 +65,8 @@ class Runner:
             part = path.with_suffix(".part")
             part.write_text(json.dumps(figures))
             part.replace(path)
-        figures = json.loads(path.read_text())
-        return figures
+        kept: dict[str, float] = json.loads(path.read_text())
+        return kept
 
     def _train(self, config: TrainConfig) -> dict[str, float]:
         trainer = self._trainer(config)
@@ -86,13 +86,13 @@ class Runner:
             self.sources[key] = Remembered(source.make(config.data, stride, measure.TRAIN_BANK, self.cache))
         return Trainer(config, self.folder / "unsaved", self.sources[key], self.fabric)
 
-    def _start(self, seed: int) -> Path:
-        """Weights that the variants with that seed start from."""
+    def _start(self) -> Path:
+        """Weights that the variants start from."""
         assert self.plan.start is not None
-        folder = self.folder / f"start-{seed}"
+        folder = self.folder / "start"
         path = folder / checkpoint.MEAN
         if not (folder / "figures.json").exists():
-            config = replace(self.plan.start, seed=seed)
+            config = self.plan.start
             stride = int(build(config.architecture).stride)
             samples = source.make(config.data, stride, measure.TRAIN_BANK, self.cache)
             trainer = Trainer(config, folder, samples, self.fabric)

@@ -46,7 +46,11 @@ def markdown(plan: Plan, results: Summary) -> str:
     """The plan's tables; variants without results are left out."""
     parts = []
     for title, names in plan.tables.items():
-        rows = [f"| {n} | " + " | ".join(_cell(results[n], k) for k in FIGURES) + " |" for n in names if n in results]
+        rows = [
+            f"| {n} | " + " | ".join(_cell(results[n], k) for k in FIGURES) + " |"
+            for n in names
+            if n in results
+        ]
         head = [f"| {title} | " + " | ".join(FIGURES.values()) + " |", "|---" * (len(FIGURES) + 1) + "|"]
         parts.append("\n".join(head + rows))
     return "\n\n".join(parts)
