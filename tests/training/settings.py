@@ -1,7 +1,10 @@
 """A training run so small that a step takes a moment, for tests."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import yaml
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -38,6 +41,13 @@ def trainer(config: TrainConfig, folder: Path, cache: Path) -> Trainer:
     stride = 2 if config.architecture["name"] == "light" else 4
     samples = source.make(config.data, stride, config.seed, cache)
     return Trainer(config, folder, samples, processes.start(config))
+
+
+def written(config: TrainConfig, path: Path) -> Path:
+    """``config``, without stages, as a file."""
+    values = {name: value for name, value in asdict(config).items() if value is not None and name != "stages"}
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(values))))
+    return path
 
 
 def _evaluating(module: nn.Module, mode: bool = True) -> nn.Module:

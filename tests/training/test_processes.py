@@ -4,13 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -18,7 +17,7 @@ from cath_training import processes
 from cath_training.config import ConfigError
 from cath_training.data.batches import Batch
 
-from .settings import PRIORITIES, SMALL, hold_batch_norm, trainer
+from .settings import PRIORITIES, SMALL, hold_batch_norm, trainer, written
 from .two_processes import STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -93,9 +92,8 @@ def test_two_processes_learn_as_one_with_the_whole_batch(
 
 @pytest.mark.timeout(600)
 def test_processes_of_fabric_train_to_the_end_with_one_log(tmp_path: Path, cache: Path) -> None:
-    config = asdict(replace(SMALL, devices=2, log_every=1, priority=PRIORITIES["paper"])) | {"stages": []}
-    path = tmp_path / "two.yaml"
-    path.write_text(yaml.safe_dump(json.loads(json.dumps(config))))
+    config = replace(SMALL, devices=2, log_every=1, priority=PRIORITIES["paper"])
+    path = written(config, tmp_path / "two.yaml")
     command = ("-m", "cath_perception.cli", "train", str(path))
     start(*command, "--out", str(tmp_path / "run"), "--cache", str(cache))
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]

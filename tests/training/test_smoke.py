@@ -1,13 +1,12 @@
 """The whole path as a user walks it: train from scratch, export, and find electrodes in frames that training never met."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from rich.console import Console
 
 from cath_perception import cli
@@ -16,6 +15,8 @@ from cath_perception.scoring import match
 from cath_training.commands.train import find
 from cath_training.config import TrainConfig, load
 from cath_training.data import source
+
+from .settings import written
 
 CONFIG = load(find(Path("configs/smoke.yaml")))
 NEAR_PX = 2.0
@@ -43,8 +44,8 @@ def fresh_figures(bundle: Path, config: TrainConfig, cache: Path, frames: int) -
 
 def walk(config: TrainConfig, folder: Path, frames: int) -> tuple[float, float]:
     """Train, export and measure by the commands; gives recall and precision on fresh frames."""
-    path, run, bundle, cache = folder / "c.yaml", folder / "run", folder / "bundle", folder / "cache"
-    path.write_text(yaml.safe_dump(json.loads(json.dumps(asdict(config) | {"stages": []}))))
+    path = written(config, folder / "smoke.yaml")
+    run, bundle, cache = (folder / name for name in ("run", "bundle", "cache"))
     assert cli.main(["train", str(path), "--out", str(run), "--cache", str(cache)]) == 0
     assert cli.main(["export", str(path), str(run), str(bundle), "--frames", str(frames)]) == 0
     figures = folder / "figures.json"

@@ -7,18 +7,17 @@ import random
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cath_training.config import ConfigError, LossConfig, PriorityConfig, TrainConfig
+from cath_training.config import ConfigError, LossConfig, PriorityConfig
 
-from .settings import PRIORITIES, SMALL, trainer
+from .settings import PRIORITIES, SMALL, trainer, written
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +61,7 @@ def test_run_ended_by_sigkill_at_any_step_and_resumed_ends_with_the_same_weights
 ) -> None:
     config = replace(SMALL, steps=14, save_every=5, log_every=1, priority=PRIORITIES["paper"])
     trainer(config, tmp_path / "whole", cache).run()
-    path, folder = tmp_path / "killed.yaml", tmp_path / "killed"
-    path.write_text(as_yaml(config))
+    path, folder = written(config, tmp_path / "killed.yaml"), tmp_path / "killed"
     last = random.randrange(1, 13)
     process = started(path, folder, cache)
     while last_step(folder) < last:
@@ -79,10 +77,6 @@ def test_run_ended_by_sigkill_at_any_step_and_resumed_ends_with_the_same_weights
         assert torch.equal(value, got[key]), f"{key}, killed at step {reached}"
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "loss" in row] == list(range(1, 15))
-
-
-def as_yaml(config: TrainConfig) -> str:
-    return yaml.safe_dump(json.loads(json.dumps(asdict(config) | {"stages": []})))
 
 
 def started(config: Path, folder: Path, cache: Path) -> "subprocess.Popen[str]":

@@ -49,8 +49,6 @@ def test_results_are_kept_and_only_what_is_missing_is_run(
     assert "old" not in text
     assert "| single task: segmentation | – | 0." in text
 
-    kept = out / "strategies" / "ours-1.json"
-    kept.write_text(kept.read_text().replace('"ap"', '"ap_": 0, "ap"'))
     (out / "strategies" / "ours-2.json").unlink()
     before = {path: path.stat().st_mtime_ns for path in (out / "strategies").glob("*.json")}
     runner.run("strategies", out, cache, None)
