@@ -33,7 +33,7 @@ class DataConfig:
     angiograms_first: int = 700
     crop: int = 256
     zoom: tuple[float, float] = (0.5, 1.2)
-    empty: float = 0.08
+    empty: float = 0.15
     cluttered: float = 0.65
     sigma: float = 0.75
     targets: str = "dense"

@@ -17,7 +17,10 @@ class Source(Protocol):
     samples: int
 
     def draw(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
-        """``count`` samples, a function of ``seed`` alone."""
+        """``count`` samples for training, a function of ``seed`` alone."""
+
+    def draw_unseen(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """``count`` samples for validation, a function of ``seed`` alone."""
 
 
 class Synthetic:
@@ -35,6 +38,10 @@ class Synthetic:
     def draw(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
         """``count`` samples, a function of ``seed`` alone."""
         return batches.draw(self.bank, self.rule, count, seed, device)
+
+    def draw_unseen(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """Other crops, of the same scenes."""
+        return self.draw(count, seed, device)
 
 
 def batch_rule(data: DataConfig, stride: int) -> batches.BatchRule:

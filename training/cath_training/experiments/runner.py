@@ -35,6 +35,10 @@ class Remembered:
             self.batches[key] = self.source.draw(count, seed, device)
         return self.batches[key]
 
+    def draw_unseen(self, count: int, seed: tuple[int, ...], device: torch.device) -> Batch:
+        """What the source draws."""
+        return self.source.draw_unseen(count, seed, device)
+
 
 class Runner:
     """The runs of ``plan`` in ``folder``: ``VARIANT-SEED.json`` each. On one CPU core.
