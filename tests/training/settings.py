@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cath_training import processes
 from cath_training.config import DataConfig, PriorityConfig, TrainConfig
 from cath_training.data import source
-from cath_training.train import Trainer
+from cath_training.train import Trainer, stride
 
 SMALL = TrainConfig(
     name="test",
@@ -38,8 +38,7 @@ PRIORITIES: dict[str, PriorityConfig | None] = {
 
 def trainer(config: TrainConfig, folder: Path, cache: Path) -> Trainer:
     """The trainer as ``./cath train`` makes it."""
-    stride = 2 if config.architecture["name"] == "light" else 4
-    samples = source.make(config.data, stride, config.seed, cache)
+    samples = source.make(config.data, stride(config), config.seed, cache)
     return Trainer(config, folder, samples, processes.start(config))
 
 

@@ -59,12 +59,12 @@ def walk(config: TrainConfig, folder: Path, frames: int) -> tuple[float, float]:
 
 @pytest.mark.timeout(900)
 def test_path_from_scratch_to_answers_cut_short(tmp_path: Path) -> None:
-    """A fifth of the smoke configuration's steps: less than it can learn, more than a broken path can."""
+    """A quarter of the smoke configuration's steps, on fewer scenes: more than a broken path can learn."""
     data = replace(CONFIG.data, catheters=60, clutter=8, procedural=8)
     config = replace(CONFIG, steps=120, warmup=30, save_every=60, data=data)
     recall, precision = walk(config, tmp_path, frames=12)
-    assert recall > 0.15
-    assert precision > 0.5
+    assert recall > 0.3
+    assert precision > 0.3
 
 
 @pytest.mark.slow

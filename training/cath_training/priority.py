@@ -129,7 +129,11 @@ class Prioritizer:
     def update(self, kappa: Floats, losses: Tensor, batch: Batch, step: int) -> None:
         """Learn the KPIs ``(B, 2)`` of a batch, agreed with all other processes; rank anew at the end of an epoch."""
         loss = np.where(batch.labelled, losses.detach().cpu().numpy(), np.nan).astype(np.float32)
-        identity, kappa, loss = (processes.gathered(rows) for rows in (batch.identity, kappa, loss))
+        identity, kappa, loss = (
+            processes.gathered(batch.identity),
+            processes.gathered(kappa),
+            processes.gathered(loss),
+        )
         self.memory.update(identity, kappa)
         self.task_kappa = self.memory.blend(self.task_kappa, _mean(kappa))
         self.task_loss = self.memory.blend(self.task_loss, _mean(loss))

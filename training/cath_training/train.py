@@ -27,6 +27,11 @@ VALIDATION_SEED = 7_000_000
 CONFIDENT = 0.4  # score from which validation counts an answer
 
 
+def stride(config: TrainConfig) -> int:
+    """Px per cell of the network's maps."""
+    return int(build(config.architecture).stride)  # type: ignore[arg-type]
+
+
 class Trainer:
     """State of one run in ``folder``: ``state.safetensors`` (resume), ``mean.safetensors`` (result), ``log.jsonl``.
 

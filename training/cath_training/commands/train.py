@@ -9,12 +9,11 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from cath_perception.errors import CathError
-from cath_perception.network import build
 from cath_training import checkpoint, processes
 from cath_training.config import TrainConfig, load
 from cath_training.data import source
 from cath_training.experiments import plans, runner
-from cath_training.train import Trainer
+from cath_training.train import Trainer, stride
 
 TRAINING = Path(__file__).parents[2]
 """Where ``configs`` is, so that ``./cath train configs/smoke.yaml`` works from anywhere."""
@@ -36,13 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=sorted(plans.PLANS),
         help="instead of one configuration, compare those of a plan at an equal budget and several seeds",
     )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="with --experiment: train nothing, tables of the runs that are there",
+    )
     parser.add_argument("--doc", type=Path, help="with --experiment: a text to write the tables into")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train to the end of the configured steps, resuming what is there."""
     if args.experiment:
-        return runner.run(args.experiment, args.out or Path("out/experiments"), args.cache, args.doc)
+        return runner.run(
+            args.experiment, args.out or Path("out/experiments"), args.cache, args.doc, args.report
+        )
     if not args.config:
         raise CathError("expected a configuration, as configs/light.yaml, or --experiment NAME")
     config = load(find(args.config))
@@ -86,8 +92,7 @@ def stages(config: TrainConfig, out: Path) -> list[tuple[TrainConfig, Path]]:
 
 def train(config: TrainConfig, folder: Path, cache: Path, fabric: Fabric) -> None:
     """One run to its end. One process of each machine makes the data, the others wait for it."""
-    stride = int(build(config.architecture).stride)
     with fabric.rank_zero_first(local=True):
-        samples = source.make(config.data, stride, config.seed, cache)
+        samples = source.make(config.data, stride(config), config.seed, cache)
     Trainer(config, folder, samples, fabric).run()
     fabric.barrier()

@@ -74,18 +74,18 @@ def _strategies() -> Plan:
     )
     after = replace(base, steps=100, learning_rate=2e-3, warmup=10)
 
-    def variant(name: str, untrained: tuple[str, ...] = (), **changes: Any) -> Variant:
+    def variant(name: str, *, untrained: tuple[str, ...] = (), **changes: Any) -> Variant:
         return Variant(
             name, replace(after, name=name, priority=PriorityConfig(**changes)), untrained=untrained
         )
 
-    every = {"samples": "all"}
-    fixed = {"samples": "topk", "keep_start": 0.7, "keep": 0.7}
+    every: dict[str, Any] = {"samples": "all"}
+    fixed: dict[str, Any] = {"samples": "topk", "keep_start": 0.7, "keep": 0.7}
     variants = (
         variant("ours"),
         variant("constant 1, 1", **every, tasks="constant"),
-        variant("single task: detection", ("j",), **every, tasks="single-detection"),
-        variant("single task: segmentation", DETECTION, **every, tasks="single-segmentation"),
+        variant("single task: detection", untrained=("j",), **every, tasks="single-detection"),
+        variant("single task: segmentation", untrained=DETECTION, **every, tasks="single-segmentation"),
         variant("DTP", **every, tasks="dtp"),
         variant("self-paced", samples="self-paced", tasks="constant"),
         variant("GradNorm", **every, tasks="gradnorm"),
@@ -128,7 +128,7 @@ def _networks() -> Plan:
     paper = TrainConfig(
         name="paper",
         steps=40,
-        batch=8,
+        batch=4,
         learning_rate=1e-3,
         warmup=8,
         mean_decay=0.95,

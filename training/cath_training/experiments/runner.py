@@ -10,13 +10,12 @@ import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 
-from cath_perception.network import build
 from cath_training import checkpoint
 from cath_training.config import TrainConfig
 from cath_training.data import source
 from cath_training.data.batches import Batch
 from cath_training.experiments import measure, plans, tables
-from cath_training.train import Trainer
+from cath_training.train import Trainer, stride
 
 OTHER_SAMPLES = 1000  # between the seed of a start and that of what follows
 TIMED = 5  # steps that tell how long one takes
@@ -55,9 +54,13 @@ class Runner:
         self.sources: dict[tuple[Any, ...], Remembered] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
+    def path(self, variant: plans.Variant, seed: int) -> Path:
+        """The file of one run's figures."""
+        return self.folder / f"{variant.name}-{seed}.json"
+
     def result(self, variant: plans.Variant, seed: int) -> dict[str, float]:
         """Figures of one run, from its file if there is one."""
-        path = self.folder / f"{variant.name}-{seed}.json"
+        path = self.path(variant, seed)
         if not path.exists():
             config = replace(variant.config, seed=seed)
             if self.plan.start:  # and go on with samples that the start has not met
@@ -84,10 +87,11 @@ class Runner:
         return figures | {"seconds": seconds, "samples": config.steps * config.batch}
 
     def _trainer(self, config: TrainConfig) -> Trainer:
-        stride = int(build(config.architecture).stride)
-        key = (config.data, stride, config.seed)
+        key = (config.data, stride(config), config.seed)
         if key not in self.sources:
-            self.sources[key] = Remembered(source.make(config.data, stride, measure.TRAIN_BANK, self.cache))
+            self.sources[key] = Remembered(
+                source.make(config.data, stride(config), measure.TRAIN_BANK, self.cache)
+            )
         return Trainer(config, self.folder / "unsaved", self.sources[key], self.fabric)
 
     def _start(self) -> Path:
@@ -97,8 +101,7 @@ class Runner:
         path = folder / checkpoint.MEAN
         if not (folder / "figures.json").exists():
             config = self.plan.start
-            stride = int(build(config.architecture).stride)
-            samples = source.make(config.data, stride, measure.TRAIN_BANK, self.cache)
+            samples = source.make(config.data, stride(config), measure.TRAIN_BANK, self.cache)
             trainer = Trainer(config, folder, samples, self.fabric)
             while trainer.step < config.steps:
                 trainer.train_step()
@@ -119,17 +122,23 @@ class Runner:
         return max(1, round(seconds * TIMED / (time.process_time() - began)))
 
 
-def run(name: str, out: Path, cache: Path, doc: Path | None) -> int:
-    """Run the plan called ``name`` in ``out/name`` and write its table as JSON, and into ``doc`` if given."""
+def run(name: str, out: Path, cache: Path, doc: Path | None, report: bool = False) -> int:
+    """Run the plan called ``name`` in ``out/name`` and write its table as JSON, and into ``doc`` if given.
+
+    With ``report`` nothing is trained: the tables are of the runs that are there.
+    """
     torch.set_num_threads(1)
     console, plan = Console(), plans.PLANS[name]()
     runner = Runner(plan, out / name, cache)
     rows: dict[str, list[dict[str, float]]] = {}
     for variant in plan.variants:
-        rows[variant.name] = [runner.result(variant, seed) for seed in plan.seeds]
-        summary = tables.summary(rows)
-        (out / f"{name}.json").write_text(json.dumps(summary, indent=2) + "\n")
-        console.print(tables.line(variant.name, summary[variant.name]))
+        seeds = [seed for seed in plan.seeds if not report or runner.path(variant, seed).exists()]
+        if not seeds:
+            continue
+        rows[variant.name] = [runner.result(variant, seed) for seed in seeds]
+        results = tables.summary(rows)
+        (out / f"{name}.json").write_text(json.dumps(results, indent=2) + "\n")
+        console.print(tables.line(variant.name, results[variant.name]))
     if doc:
-        tables.write(doc, name, plan, summary)
+        tables.write(doc, name, plan, tables.summary(rows))
     return 0

@@ -43,17 +43,18 @@ def _cell(figures: dict[str, Any], key: str) -> str:
 
 
 def markdown(plan: Plan, results: Summary) -> str:
-    """The plan's tables; variants without results are left out."""
+    """The plan's tables; variants without results are left out, those that lack seeds say so."""
     parts = []
     for title, names in plan.tables.items():
-        rows = [
-            f"| {n} | " + " | ".join(_cell(results[n], k) for k in FIGURES) + " |"
-            for n in names
-            if n in results
-        ]
         head = [f"| {title} | " + " | ".join(FIGURES.values()) + " |", "|---" * (len(FIGURES) + 1) + "|"]
-        parts.append("\n".join(head + rows))
+        parts.append("\n".join(head + [_row(n, results[n], plan) for n in names if n in results]))
     return "\n\n".join(parts)
+
+
+def _row(name: str, figures: dict[str, Any], plan: Plan) -> str:
+    runs, seeds = len(figures["seconds"]["runs"]), len(plan.seeds)
+    title = name if runs == seeds else f"{name} ({runs} of {seeds} seeds)"
+    return f"| {title} | " + " | ".join(_cell(figures, key) for key in FIGURES) + " |"
 
 
 def write(doc: Path, name: str, plan: Plan, results: Summary) -> None:
