@@ -167,6 +167,17 @@ def test_single_task_learning_leaves_the_other_head_alone(tmp_path: Path, cache:
     assert not torch.equal(before[1], segment)
 
 
+def test_weights_to_start_from_must_fit(tmp_path: Path, cache: Path) -> None:
+    run = trainer(SMALL, tmp_path / "small", cache)
+    run.save()
+    mean = str(tmp_path / "small" / "mean.safetensors")
+    again = trainer(replace(SMALL, start_from=mean, seed=9), tmp_path / "again", cache)
+    assert all(torch.equal(value, run.mean[name]) for name, value in again.mean.items())
+    for path in (str(tmp_path / "none"), mean):
+        with pytest.raises(ConfigError, match="start_from"):
+            trainer(replace(SMALL, start_from=path, architecture={"name": "light"}), tmp_path / "no", cache)
+
+
 def test_checkpoint_without_priority_is_not_resumed_with_it(tmp_path: Path, cache: Path) -> None:
     trainer(SMALL, tmp_path, cache).save()
     with pytest.raises(ConfigError, match="another folder"):

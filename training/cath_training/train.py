@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -68,15 +69,20 @@ class Trainer:
         self.network: nn.Module = build(self.config.architecture)
         self.stride = int(self.network.stride)  # type: ignore[arg-type]
         if self.config.start_from:
-            self.network.load_state_dict(load_file(self.config.start_from))
-        if (
-            self.fabric.world_size > 1 and self.device.type == "cuda"
-        ):  # on CPUs each process normalizes its own share
+            self._start_from(Path(self.config.start_from))
+        # on CPUs, where this does not exist, each process normalizes its own share
+        if self.fabric.world_size > 1 and self.device.type == "cuda":
             self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.network = self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.config.compile:
             self.network.compile()
         self._forward = self.fabric.setup_module(self.network)
+
+    def _start_from(self, path: Path) -> None:
+        try:
+            self.network.load_state_dict(load_file(path))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise ConfigError(f"start_from: {path} does not fit this architecture: {error}") from error
 
     def save(self) -> None:
         """Write the checkpoint."""

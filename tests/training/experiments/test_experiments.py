@@ -77,6 +77,7 @@ def test_every_table_names_variants_and_every_variant_is_in_a_table() -> None:
         assert len(set(names)) == len(names)
         assert {name for table in plan.tables.values() for name in table} == set(names)
         assert all(variant.like in ("", *names) for variant in plan.variants)
+        assert plan.published.keys() in (set(), set(names))
 
 
 def test_strategies_differ_in_their_priority_alone() -> None:
@@ -91,6 +92,19 @@ def test_summary_is_mean_and_standard_deviation() -> None:
     assert row["mean"] == pytest.approx(0.2)
     assert row["spread"] == pytest.approx(math.sqrt(0.02))
     assert math.isnan(tables.summary({"a": [{"ap": 0.1}]})["a"]["ap"]["spread"])
+
+
+def test_verdict_counts_the_pairs_that_seeds_do_not_explain() -> None:
+    def row(*runs: float) -> dict[str, object]:
+        return {key: {"runs": list(runs)} for key in ("ap", "j", "seconds")}
+
+    results = {"a": row(0.50, 0.52), "b": row(0.40, 0.42), "c": row(0.41, 0.43), "d": row(0.1)}
+    published = {"a": (3.0, 3.0), "b": (4.0, 4.0), "c": (1.0, 1.0), "d": (0.0, 0.0)}
+    text = tables.verdict(results, published)
+    # standard deviation sqrt(0.0002) = 0.014, two standard errors 0.028: b and c do not differ, d has one seed
+    assert "0.014. Of 3 pairs of variants, 2 differ" in text
+    assert "1 in the paper's order, 1 the other way round" in text
+    assert "Too few" in tables.verdict({"a": row(0.5, 0.5)}, published)
 
 
 def test_text_without_markers_is_refused(tmp_path: Path) -> None:

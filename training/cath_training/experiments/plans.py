@@ -1,7 +1,7 @@
 """What is compared: the strategies of Xi et al.'s Tables 3 and 5 to 7, and its network against the light one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cath_training.config import DataConfig, LossConfig, PriorityConfig, TrainConfig
@@ -51,12 +51,42 @@ class Plan:
         tables: heading of a table -> names of its variants.
         start: trained first, and what all variants start from; None starts from scratch.
         seeds: of samples, and of weights where there is no start. Variants of one seed and batch size meet the same samples.
+        published: variant -> AP and J in % in the paper, on its own data; empty if it has none to compare with.
     """
 
     variants: tuple[Variant, ...]
     tables: dict[str, tuple[str, ...]]
     start: TrainConfig | None = None
     seeds: tuple[int, ...] = (1, 2, 3)
+    published: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+
+
+PUBLISHED: dict[str, tuple[float | None, float | None]] = {
+    "ours": (84.15, 65.37),
+    "single task: detection": (84.96, None),
+    "single task: segmentation": (None, 66.13),
+    "self-paced": (83.24, 63.94),
+    "DTP": (83.88, 64.28),
+    "constant 1, 1": (82.86, 63.45),
+    "constant 2, 1": (82.94, 63.39),
+    "constant 5, 1": (83.57, 63.22),
+    "constant 10, 1": (83.78, 60.87),
+    "constant 1, 2": (82.77, 62.06),
+    "constant 1, 5": (82.74, 62.11),
+    "constant 1, 10": (82.44, 62.39),
+    "GradNorm": (78.46, 56.22),
+    "MAE, Dice": (84.08, 65.22),
+    "RMSE, IoU": (83.92, 65.26),
+    "RMSE, Dice": (84.28, 64.88),
+    "focal, CE": (77.65, 59.70),
+    "soft": (81.68, 61.25),
+    "hard": (83.47, 63.22),
+    "30 % hardest": (82.92, 61.08),
+    "50 % hardest": (83.11, 61.46),
+    "70 % hardest": (83.19, 62.85),
+    "top-K soft": (84.03, 64.23),
+}
+"""Xi et al.'s Tables 3 and 5 to 7."""
 
 
 def _strategies() -> Plan:
@@ -121,7 +151,7 @@ def _strategies() -> Plan:
         ),
         "Samples (Table 7; ours is top-K hard)": ("soft", "hard", *shares, "top-K soft", "ours"),
     }
-    return Plan(variants, tables, start=base)
+    return Plan(variants, tables, start=base, published=PUBLISHED)
 
 
 def _networks() -> Plan:
