@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -129,8 +130,12 @@ def test_bf16_is_used_inside_the_network_and_kept_out_of_the_loss(tmp_path: Path
 
 
 def test_compiled_network_learns_alike_and_keeps_the_names_of_its_weights(
-    tmp_path: Path, cache: Path
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    traced = partialmethod(
+        torch.nn.Module.compile, backend="eager"
+    )  # without the minutes of the C++ compiler
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
     run = trainer(replace(SMALL, compile=True), tmp_path / "compiled", cache)
     plain = trainer(SMALL, tmp_path / "plain", cache)
     assert run.train_step()["loss"] == pytest.approx(plain.train_step()["loss"], rel=1e-3)
