@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from cath_training.commands.train import find, stages
 from cath_training.config import PRIORITY_CHOICES, ConfigError, load
 from cath_training.priority import STRATEGIES
 from cath_training.taskweights import TASK_RULES
@@ -53,3 +54,53 @@ def test_shipped_configurations_load() -> None:
     assert paths
     for path in paths:
         assert load(path).steps > 0
+
+
+def test_stages_are_read_and_checked(tmp_path: Path) -> None:
+    text = "name: a\nsteps: 3\nstages:\n  - {name: oct, source: duke, path: somewhere, steps: 5}\n"
+    config = load(written(tmp_path, text))
+    assert [(stage.name, stage.steps) for stage in config.stages] == [("oct", 5)]
+    with pytest.raises(ConfigError, match="stage 1: unknown stepps"):
+        load(written(tmp_path, text.replace("steps: 5", "stepps: 5")))
+    with pytest.raises(ConfigError, match="expected a list of stages, got dict"):
+        load(written(tmp_path, "name: a\nsteps: 3\nstages: {name: oct}\n"))
+
+
+@pytest.mark.parametrize("setting", ["precision: fp8", "steps: 0", "log_every: 0", "devices: -1"])
+def test_run_settings_out_of_range_are_refused(tmp_path: Path, setting: str) -> None:
+    text = "name: a\n" + ("" if "steps" in setting else "steps: 3\n") + setting + "\n"
+    with pytest.raises(ConfigError, match=setting.split(":")[0]):
+        load(written(tmp_path, text))
+
+
+def test_shipped_configurations_are_valid_and_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("smoke", "light", "paper"):
+        assert load(find(Path(f"configs/{name}.yaml"))).name == name
+    own = tmp_path / "configs" / "smoke.yaml"
+    own.parent.mkdir()
+    own.write_text("name: own\nsteps: 1\n")
+    assert load(find(Path("configs/smoke.yaml"))).name == "own"
+
+
+def test_stages_run_before_the_training_where_their_data_is(tmp_path: Path) -> None:
+    (tmp_path / "ucl").mkdir()
+    text = f"""name: a
+steps: 3
+priority: {{}}
+stages:
+  - {{name: oct, source: duke, path: {tmp_path}/duke, steps: 5}}
+  - {{name: ucl, source: ucl, path: {tmp_path}/ucl, steps: 7}}
+"""
+    before, last = stages(load(written(tmp_path, text)), tmp_path / "run")
+    assert (before[0].name, before[0].steps, before[0].priority, before[0].data.source) == (
+        "a-ucl",
+        7,
+        None,
+        "ucl",
+    )
+    assert (before[1], last[1]) == (tmp_path / "run-ucl", tmp_path / "run")
+    assert last[0].start_from == str(tmp_path / "run-ucl" / "mean.safetensors")
+    assert last[0].priority is not None

@@ -15,13 +15,17 @@ class ConfigError(CathError):
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """The bank of geometry and how crops are drawn from it.
+    """Where samples come from and how crops of them are drawn.
 
+    ``source``: ``synthetic``, from a bank of ``catheters`` scenes, ``clutter`` and ``procedural`` backgrounds; else the
+    format of the labelled images at ``path``, see ``data.source``.
     ``angiograms``: folder of real backgrounds, relative to the repository (skipped with a notice if absent);
-    ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``targets`` and ``sigma``:
-    see ``batches.BatchRule``.
+    ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``zoom``, ``empty``,
+    ``cluttered``, ``targets`` and ``sigma``: see ``batches.BatchRule``.
     """
 
+    source: str = "synthetic"
+    path: str = ""
     catheters: int = 2400
     clutter: int = 900
     procedural: int = 260
@@ -29,11 +33,23 @@ class DataConfig:
     angiograms_first: int = 700
     crop: int = 256
     zoom: tuple[float, float] = (0.5, 1.2)
+    empty: float = 0.15
+    cluttered: float = 0.65
     sigma: float = 0.75
     targets: str = "dense"
 
     def __post_init__(self) -> None:
         _one_of("targets", self.targets, ("dense", "centernet"))
+
+
+@dataclass(frozen=True, slots=True)
+class StageConfig:
+    """Pre-training for ``steps`` steps on labelled images of the format ``source`` at ``path``, if they are there."""
+
+    name: str
+    source: str
+    path: str
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +131,20 @@ PRIORITY_CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """One training run. ``learning_rate`` rises over ``warmup`` steps and falls as a cosine to 1 % at ``steps``.
+    """One training run.
 
-    ``priority`` weighs samples and tasks by how hard they are; without it all count alike.
+    Attributes:
+        batch: samples a step, of all processes together.
+        learning_rate: what it rises to over ``warmup`` steps, before it falls as a cosine to 1 % at ``steps``.
+        threads: of the CPU, for each process; 0 lets PyTorch choose.
+        devices: GPUs, or processes where there is no GPU; 0 takes all GPUs, or one process.
+        precision: ``32-true``, or ``bf16-mixed`` for networks and losses in bfloat16 where that is safe.
+        compile: compile the network before the first step (minutes), for faster steps.
+        save_every, log_every: steps between checkpoints (with validation) and between rows of the log.
+        mean_decay: of the running mean of the weights, which is what is exported.
+        start_from: safetensors file of the weights to begin with.
+        stages: pre-training before the training itself.
+        priority: weighs samples and tasks by how hard they are; without it all count alike.
     """
 
     name: str
@@ -128,7 +155,11 @@ class TrainConfig:
     warmup: int = 100
     seed: int = 1
     threads: int = 0
+    devices: int = 0
+    precision: str = "32-true"
+    compile: bool = False
     save_every: int = 100
+    log_every: int = 20
     mean_decay: float = 0.998
     start_from: str = ""
     input_size: int = 320
@@ -137,9 +168,19 @@ class TrainConfig:
     intensity_high: float = 99.0
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    stages: tuple[StageConfig, ...] = ()
     priority: PriorityConfig | None = None
 
+    def __post_init__(self) -> None:
+        _one_of("precision", self.precision, PRECISIONS)
+        for name in ("steps", "batch", "save_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if self.devices < 0:
+            raise ValueError(f"devices: expected 0 or more, got {self.devices}")
 
+
+PRECISIONS = ("32-true", "bf16-mixed")
 SECTIONS: dict[str, type] = {"data": DataConfig, "loss": LossConfig, "priority": PriorityConfig}
 
 
@@ -162,6 +203,12 @@ def _fill(cls: type, values: Any, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def _stages(values: Any, path: Path) -> tuple[StageConfig, ...]:
+    if not isinstance(values, list):
+        raise ConfigError(f"{path}: stages: expected a list of stages, got {type(values).__name__}")
+    return tuple(_fill(StageConfig, stage, f"{path}: stage {i}") for i, stage in enumerate(values, 1))
+
+
 def load(path: Path) -> TrainConfig:
     """Read ``path``. Raises ConfigError naming the key that is wrong."""
     try:
@@ -171,5 +218,6 @@ def load(path: Path) -> TrainConfig:
     if isinstance(values, dict):
         sections = {name: cls for name, cls in SECTIONS.items() if name in values}
         values |= {name: _fill(cls, values[name], f"{path}: {name}") for name, cls in sections.items()}
+        values |= {"stages": _stages(values["stages"], path)} if "stages" in values else {}
     config: TrainConfig = _fill(TrainConfig, values, str(path))
     return config

@@ -55,7 +55,8 @@ def fit_sigma(
 ) -> tuple[float, float]:
     """(floor, slope) of ``sigma = floor + slope (1 - score)`` from the median radial error of true positives.
 
-    The median of a Rayleigh distribution is 1.177 sigma.
+    The median of a Rayleigh distribution is 1.177 sigma. With too few true positives for a slope (two groups of more than
+    20) it is 0, and with none the floor is ``limit``.
     """
     doubts, errors = [], []
     for answer, truth in rows:
@@ -63,9 +64,13 @@ def fit_sigma(
         doubts += (1 - answer[pairs[:, 0], 2]).tolist()
         errors += (distance / 1.177).tolist()
     doubt, error = np.array(doubts), np.array(errors)
+    if not len(error):
+        return limit, 0.0
     edges = np.quantile(doubt, np.linspace(0, 1, 9))
     groups = [(doubt >= a) & (doubt <= b) for a, b in itertools.pairwise(edges)]
-    x, y = np.array([[doubt[g].mean(), np.median(error[g])] for g in groups if g.sum() > 20]).T
+    x, y = np.array([(doubt[g].mean(), np.median(error[g])) for g in groups if g.sum() > 20]).reshape(-1, 2).T
+    if len(x) < 2:
+        return round(max(0.05, float(np.median(error))), 3), 0.0
     slope, floor = np.polyfit(x, y, 1)
     return round(max(0.05, float(floor)), 3), round(max(0.0, float(slope)), 3)
 

@@ -1,4 +1,8 @@
-"""Losses of the three heads (centre focal, offset and size L1, mask BCE + IoU), over a batch and for each sample."""
+"""Losses of the three heads (centre focal, offset and size L1, mask BCE + IoU), over a batch and for each sample.
+
+With several processes a batch is that of all of them: what a sum is divided by is counted over all, see
+``processes.mean``.
+"""
 
 from typing import Any
 
@@ -8,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from cath_training import processes
 from cath_training.config import LossConfig
 from cath_training.data.batches import Batch
 
@@ -27,12 +32,12 @@ def centre_focal(logits: Tensor, target: Tensor) -> Tensor:
     (at least 1). ``logits`` and ``target`` are ``(B, 1, h, w)``.
     """
     gain, positive = _focal(logits, target)
-    return -gain.sum() / positive.sum().clamp_min(1.0)
+    return processes.mean(-gain.sum(), positive.sum())
 
 
 def weighted_l1(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean absolute error of ``(B, 2, h, w)`` over cells with a ``weight`` ``(B, 1, h, w)``; 0 if there is none."""
-    return ((value - target).abs() * weight).sum() / (2 * weight.sum()).clamp_min(1.0)
+    return processes.mean(((value - target).abs() * weight).sum(), 2 * weight.sum())
 
 
 def _iou_loss(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,11 +54,9 @@ def mask_bce_iou(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
     A batch of no images gives 0.
     """
-    if not len(logits):
-        return logits.sum(), logits.sum()
-    bce = F.binary_cross_entropy_with_logits(logits, target)
+    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="sum")
     iou, has = _iou_loss(logits, target)
-    return bce, iou.sum() / has.sum().clamp_min(1.0)
+    return processes.mean(bce, bce.new_tensor(logits.numel())), processes.mean(iou.sum(), has.sum())
 
 
 def total(

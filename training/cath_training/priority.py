@@ -7,20 +7,18 @@ strategy turns them into weights within a task, a task rule into weights of the 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cath_training import processes
 from cath_training.config import PriorityConfig
 from cath_training.data.batches import Batch
 from cath_training.taskweights import TASK_RULES, TaskView
 
 Floats = NDArray[np.float32]
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +83,6 @@ class Memory:
         return np.where(np.isnan(new), old, np.where(np.isnan(old), new, mixed))
 
 
-def everyone(values: NDArray[Scalar]) -> NDArray[Scalar]:
-    """The rows of all processes, in order of rank; ``values`` itself where there is one process."""
-    if not dist.is_initialized():
-        return values
-    mine = torch.from_numpy(np.ascontiguousarray(values))
-    parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, mine)
-    every: NDArray[Scalar] = torch.cat(parts).numpy()
-    return every
-
-
 class Prioritizer:
     """Weighs a batch's losses, and learns from its KPIs.
 
@@ -103,7 +90,7 @@ class Prioritizer:
         config: the strategies.
         samples: how many the data set has.
         steps: of the whole training, over which the share of top K and the pace move.
-        batch: samples a step; the hardest are ranked anew every ``samples / batch`` steps.
+        batch: samples a step, of all processes; the hardest are ranked anew every ``samples / batch`` steps.
     """
 
     def __init__(self, config: PriorityConfig, samples: int, steps: int, batch: int) -> None:
@@ -119,7 +106,7 @@ class Prioritizer:
         """Weights ``(B, 2)`` of each sample in each task; 0 where it has no labels."""
         config, progress = self.config, min(1.0, step / self.steps)
         loss = losses.detach().cpu().numpy().astype(np.float32)
-        mean = np.where(np.isnan(self.task_loss), loss.mean(0), self.task_loss)
+        mean = np.where(np.isnan(self.task_loss), processes.gathered(loss).mean(0), self.task_loss)
         view = SampleView(
             kappa=np.nan_to_num(self.memory.kappa[batch.identity], nan=0.0),
             chosen=self.chosen[batch.identity],
@@ -135,14 +122,18 @@ class Prioritizer:
         ``losses`` are those of ``losses.by_task``, ``(B, 2)``.
         """
         weight = torch.from_numpy(self.sample_weights(losses, batch, step)).to(losses)
-        tasks = (weight * losses).sum(0) / weight.sum(0).clamp_min(1.0)
+        tasks = processes.mean((weight * losses).sum(0), weight.sum(0))
         kappa = torch.from_numpy(np.nan_to_num(self.task_kappa, nan=1.0))
         return (self.rule.weights(TaskView(kappa, tasks, network)).to(losses) * tasks).sum()
 
     def update(self, kappa: Floats, losses: Tensor, batch: Batch, step: int) -> None:
         """Learn the KPIs ``(B, 2)`` of a batch, agreed with all other processes; rank anew at the end of an epoch."""
         loss = np.where(batch.labelled, losses.detach().cpu().numpy(), np.nan).astype(np.float32)
-        identity, kappa, loss = everyone(batch.identity), everyone(kappa), everyone(loss)
+        identity, kappa, loss = (
+            processes.gathered(batch.identity),
+            processes.gathered(kappa),
+            processes.gathered(loss),
+        )
         self.memory.update(identity, kappa)
         self.task_kappa = self.memory.blend(self.task_kappa, _mean(kappa))
         self.task_loss = self.memory.blend(self.task_loss, _mean(loss))

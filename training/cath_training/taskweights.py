@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
+from cath_training import processes
 from cath_training.config import PriorityConfig
 
 LEAST_KAPPA = 0.05  # a task that fails altogether counts 20-fold, not endlessly
@@ -81,14 +81,11 @@ class GradNorm(TaskRule):
         """Move the weights by one step, from the same measurements in all processes, and give them."""
         if self._shared is None:
             self._shared = last_shared(view.network, view.losses)
-        measured = torch.stack([view.losses.detach(), torch.zeros_like(view.losses)]).cpu()
+        loss, norm = processes.averaged(view.losses).cpu(), torch.zeros(2)
         if self._shared is not None:
-            for i, loss in enumerate(view.losses.unbind()):
-                measured[1, i] = torch.autograd.grad(loss, self._shared, retain_graph=True)[0].norm()
-        if dist.is_initialized():
-            dist.all_reduce(measured)
-            measured /= dist.get_world_size()
-        loss, norm = measured
+            for i, one in enumerate(view.losses.unbind()):
+                gradient = torch.autograd.grad(one, self._shared, retain_graph=True)[0]
+                norm[i] = processes.averaged(gradient).norm().cpu()
         if not (norm > 0).all():
             return self.values  # a batch without labels for one of the tasks says nothing about their balance
         self.first = torch.where(self.first.isnan(), loss, self.first)
@@ -115,10 +112,9 @@ def last_shared(network: nn.Module, losses: Tensor) -> nn.Parameter | None:
     gradients = [
         torch.autograd.grad(x, weights, retain_graph=True, allow_unused=True) for x in losses.unbind()
     ]
-    moved = [
-        w for w, *g in zip(weights, *gradients, strict=True) if all(x is not None and x.any() for x in g)
-    ]
-    return moved[-1] if moved else None
+    moved = torch.tensor([[x is not None and bool(x.any()) for x in g] for g in gradients]).float()
+    both = (processes.summed(moved) > 0).all(0).tolist()  # a process may lack labels that another has
+    return next((w for w, yes in zip(reversed(weights), reversed(both), strict=True) if yes), None)
 
 
 def dtp(kappa: Tensor, gamma: float) -> Tensor:

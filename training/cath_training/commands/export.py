@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from cath_training.commands.train import find
 from cath_training.config import load
 from cath_training.export import export
 
@@ -19,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the bundle and say what was chosen."""
     bundle = export(
-        load(args.config), args.run, args.out, {"command": args.command} if args.command else {}, args.frames
+        load(find(args.config)),
+        args.run,
+        args.out,
+        {"command": args.command} if args.command else {},
+        args.frames,
     )
     sigma = f"{bundle.sigma_floor} + {bundle.sigma_slope} (1 - score) px"
     print(f"{args.out}: electrode threshold {bundle.electrode_threshold}, sigma {sigma}")

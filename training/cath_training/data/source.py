@@ -1,0 +1,73 @@
+"""Where training samples come from: synthetic fluoroscopy, or the labelled images of a user."""
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from rich.console import Console
+
+from cath_perception.errors import CathError
+from cath_training.config import DataConfig
+from cath_training.data import bank, batches
+
+
+class Source(Protocol):
+    """Samples with identities ``0 .. samples - 1``, drawn in batches."""
+
+    samples: int
+
+    def draw(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """``count`` samples for training, a function of ``seed`` alone."""
+
+    def draw_unseen(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """``count`` samples for validation, a function of ``seed`` alone."""
+
+
+class Synthetic:
+    """Synthetic fluoroscopy from a bank of geometry; the last identity stands for all samples without a catheter.
+
+    Args:
+        geometry: the bank.
+        rule: how crops of it are drawn.
+    """
+
+    def __init__(self, geometry: bank.Bank, rule: batches.BatchRule) -> None:
+        self.bank, self.rule = geometry, rule
+        self.samples = len(geometry.attenuation) + 1
+
+    def draw(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """``count`` samples, a function of ``seed`` alone."""
+        return batches.draw(self.bank, self.rule, count, seed, device)
+
+    def draw_unseen(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """Other crops, of the same scenes."""
+        return self.draw(count, seed, device)
+
+
+def batch_rule(data: DataConfig, stride: int) -> batches.BatchRule:
+    """How samples are cut and what a network of that stride learns from them."""
+    return batches.BatchRule(
+        crop=data.crop,
+        zoom=data.zoom,
+        empty=data.empty,
+        cluttered=data.cluttered,
+        targets=data.targets,
+        sigma=data.sigma,
+        stride=stride,
+    )
+
+
+def make(data: DataConfig, stride: int, seed: int, cache: Path) -> Source:
+    """The source of ``data``; a bank is made (minutes) unless ``cache`` has it."""
+    if data.source != "synthetic":
+        raise CathError(f"data: source: expected synthetic, got {data.source!r}")
+    size = bank.BankSize(data.catheters, data.clutter, data.procedural)
+    return Synthetic(bank.make(cache, size, seed, _angiograms(data)), batch_rule(data, stride))
+
+
+def _angiograms(data: DataConfig) -> list[Path]:
+    folder = Path(data.angiograms)
+    paths = sorted(folder.glob("*.jpg"))[: data.angiograms_first]
+    if data.angiograms_first and not paths:
+        Console().print(f"no angiograms in {folder}: procedural backgrounds only")
+    return paths
