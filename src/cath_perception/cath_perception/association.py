@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats, Pairs, bent, best_pairs, best_shift, mutual_pairs, squared_distances
+from cath_perception.alignment import (
+    Floats,
+    Pairs,
+    bent,
+    best_pairs,
+    best_shift,
+    mutual_pairs,
+    squared_distances,
+)
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
 

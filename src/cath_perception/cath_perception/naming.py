@@ -127,9 +127,7 @@ class Naming:
         weight = 1.0 / min(self.looks, _MEMORY)
         self._scores += weight * (np.clip(scores + _KNOWN, _WORST, _BEST) - self._scores)
         best = int(self._scores.argmax())
-        if self._kind is None:
-            self._kind = best if self._scores[best] > 0.0 else None
-        elif max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
+        if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
             self._kind = best if self._scores[best] > 0.0 else None
 
     def _note_layout(self, track: Track, reading: Reading, line: Floats | None) -> None:
@@ -148,7 +146,11 @@ class Naming:
 
 def _fillers(track: Track, layout: Layout, template: Template, line: Floats | None) -> tuple[Filler, ...]:
     """Where the electrodes that are missing should be, beside their neighbours."""
-    known = [(index, slot) for index, slot in zip(layout.indices, _slots(track, layout.keys), strict=True) if index >= 0]
+    known = [
+        (index, slot)
+        for index, slot in zip(layout.indices, _slots(track, layout.keys), strict=True)
+        if index >= 0
+    ]
     fillers = []
     for index in sorted(set(range(layout.count)) - {i for i, _ in known}):
         place = _interpolated(track, known, template.centres, index, line)

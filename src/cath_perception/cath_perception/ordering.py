@@ -105,7 +105,7 @@ def _openings(angles: Floats) -> Floats:
 def _round_ring(
     positions: Floats, angles: Floats, places: Floats, certain: NDArray[np.bool_], tip: Floats
 ) -> Arrangement:
-    """The way round that agrees best with the places along the line, beginning at the line's end or after a wide gap if possible."""
+    """The way round that agrees best with the places along the line, beginning at its end or after a wide gap."""
     count = len(angles)
     cyclic = angles.argsort()
     rank = np.empty(count, np.intp)

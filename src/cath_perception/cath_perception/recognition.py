@@ -20,7 +20,7 @@ _SHORTENED, _SHORT_SPREAD = -0.9, 0.3
 """The logarithm of px per mm along the shaft beside that across it, the width: nowhere much above 0, and on the average not
 far below."""
 _FREE_SCALE = 1.5
-_SCALE_SPREAD, _SCALE_REACH_MM = 0.8, 12.0
+_SCALE_SPREAD, _SCALE_REACH_MM = 0.7, 12.0
 """Foreshortening: the logarithm of px per mm is free as a whole, and wanders by so much over so many mm."""
 _DESIGN_SPREAD, _RING_SPREAD, _POSITION_PX = 0.10, 0.16, 0.8
 """What a gap's logarithm may be off for its maker's tolerances (round a loop: for its shape), and a position for the
@@ -29,7 +29,7 @@ _TIP_PX, _TIP_SPREAD_MM, _TIP_SPREAD, _MOST_SLANT = 1.5, 0.4, 0.25, 0.25
 """How much longer a tip electrode is than the rings: what that may be off in px, in mm, and as a part of it."""
 _ANY_SPREAD = 0.6
 """Spread of the logarithms of gaps in a pattern that no template describes."""
-_MISSING, _TIP_MISSING, _FALSE = 1.5, 0.5, 3.0
+_MISSING, _TIP_MISSING, _FALSE = 3.0, 0.5, 3.0
 """Costs, in natural logarithms of odds, of an electrode that was not seen, of its being the tip's, and of one that is
 none."""
 _MOST_MISSING = 2
@@ -58,7 +58,9 @@ class Pattern:
     def reversed(self) -> Pattern:
         """The same catheter with its other end taken for the tip."""
         angles = None if self.angles is None else self.angles[-1] - self.angles[::-1]
-        return replace(self, along=self.along[-1] - self.along[::-1], lengths=self.lengths[::-1], angles=angles)
+        return replace(
+            self, along=self.along[-1] - self.along[::-1], lengths=self.lengths[::-1], angles=angles
+        )
 
     def without(self, index: int) -> Pattern:
         """The pattern with one electrode left out."""
@@ -101,8 +103,8 @@ class Recognizer:
     """Tells a catheter's type; the same answer for the same catheter, whatever came before.
 
     The gaps between its electrodes are compared with each template's, up to a scale that varies smoothly along
-    the shaft, as foreshortening does; a few electrodes may be missing, one may be false. Those on a loop are compared by their
-    angles on it. The tip's length beside the rings' decides between patterns alike.
+    the shaft, as foreshortening does; a few electrodes may be missing, one may be false. Those on a loop are compared by
+    their angles on it. The tip's length beside the rings' decides between patterns alike.
 
     Attributes:
         templates: all patterns.
@@ -168,7 +170,11 @@ class Recognizer:
             every = self._compared(pattern, variants)
             for best in _best_of_each(variants.kind, every):
                 kind = variants.kind[best]
-                scores[kind], places[kind], templates[kind] = every[best], variants.kept[best], variants.template[best]
+                scores[kind], places[kind], templates[kind] = (
+                    every[best],
+                    variants.kept[best],
+                    variants.template[best],
+                )
         return Reading(scores, places, templates)
 
     def _compared(self, pattern: Pattern, variants: _Variants) -> Floats:
@@ -300,7 +306,9 @@ def _tip_density(seen: float, expected_mm: Floats, scale: Floats, slant: float) 
     ``slant``: what not knowing the shaft's direction may make of it, px.
     """
     expected = expected_mm * scale
-    spread = np.sqrt(_TIP_PX**2 + slant * slant + np.square(_TIP_SPREAD_MM * scale) + np.square(_TIP_SPREAD * expected))
+    spread = np.sqrt(
+        _TIP_PX**2 + slant * slant + np.square(_TIP_SPREAD_MM * scale) + np.square(_TIP_SPREAD * expected)
+    )
     known = -0.5 * np.square((seen - expected) / spread) - np.log(spread)
     anything = -0.5 * (seen / 12.0) ** 2 - math.log(12.0)
     return np.maximum(known - anything, -8.0)

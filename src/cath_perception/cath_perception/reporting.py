@@ -51,19 +51,21 @@ def _catheter(
     slots = np.flatnonzero(track.believed)
     keys = track.keys[slots].tolist()
     indices, fillers = name.numbering(tuple(keys))
-    table = np.column_stack((places[slots], track.boxes[slots], track.scores[slots], track.sigmas[slots]))
+    table = np.column_stack(
+        (places[slots], track.boxes[slots], track.scores[slots], track.sigmas[slots])
+    ).tolist()
     made = []
-    for row, key, index, visible in zip(table.tolist(), keys, indices, track.seen[slots].tolist(), strict=True):
+    for row, key, index, visible in zip(table, keys, indices, track.seen[slots].tolist(), strict=True):
         if index >= 0:
-            electrode = Electrode(*row, track.id, index, visible)
+            x, y, width, height, sureness, sigma = row
+            electrode = Electrode(x, y, width, height, sureness, sigma, track.id, index, visible)
             made.append(electrode)
             if visible:
                 electrodes[track.id, key] = electrode
     for filler in fillers:
-        x, y, *rest = table[keys.index(filler.key)].tolist()
-        score_of, sigma = _FILLED_SCORE * rest[2], rest[3]
-        place = x + filler.offset[0], y + filler.offset[1]
-        made.append(Electrode(*place, rest[0], rest[1], score_of, sigma, track.id, filler.index, False))
+        x, y, width, height, sureness, sigma = table[keys.index(filler.key)]
+        x, y, sureness = x + filler.offset[0], y + filler.offset[1], _FILLED_SCORE * sureness
+        made.append(Electrode(x, y, width, height, sureness, sigma, track.id, filler.index, False))
     if fillers:
         made.sort(key=lambda electrode: electrode.index)
     kind, confidence = name.type if len(made) >= 3 else (None, 0.0)

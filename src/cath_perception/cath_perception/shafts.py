@@ -69,10 +69,7 @@ class Shafts:
         on = pairs[seen.shafts[pairs[:, 1]] == shaft]
         ranks = seen.ranks[on[on[:, 0].argsort(), 1]]
         trend = int(np.sign(np.diff(ranks)).sum())
-        if trend == 0:
-            backwards = track.line is not None and _runs_back(track.line, line)
-        else:
-            backwards = trend < 0
+        backwards = trend < 0 or (trend == 0 and track.line is not None and _runs_back(track.line, line))
         track.line = turned(line) if backwards else line
         if trend:
             track.note_facing(float(np.sign(trend)))

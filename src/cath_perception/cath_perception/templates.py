@@ -23,7 +23,7 @@ class TemplateError(CathError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One pattern: ``centres`` ``(N,)`` and ``lengths`` ``(N,)`` of its electrodes along the shaft, and its diameter in mm."""
+    """One pattern: ``centres`` and ``lengths`` ``(N,)`` of its electrodes along the shaft, and its diameter, in mm."""
 
     type: str
     centres: Floats
@@ -65,9 +65,16 @@ def _template(entry: Any, where: str) -> Template:
     if not isinstance(count, int) or not 2 <= count <= 64:
         raise TemplateError(f"{where}: electrodes: expected 2 to 64, got {count!r}")
     diameter = entry.get("diameter_mm", 2.0)
-    lengths_mm = [entry["tip_mm"], entry["ring_mm"], diameter, *(gaps if isinstance(gaps, list) and gaps else [None])]
+    lengths_mm = [
+        entry["tip_mm"],
+        entry["ring_mm"],
+        diameter,
+        *(gaps if isinstance(gaps, list) and gaps else [None]),
+    ]
     if not all(isinstance(value, (int, float)) and 0 < value <= 100 for value in lengths_mm):
-        raise TemplateError(f"{where}: gaps_mm (a list), tip_mm, ring_mm, diameter_mm: expected mm in (0, 100]")
+        raise TemplateError(
+            f"{where}: gaps_mm (a list), tip_mm, ring_mm, diameter_mm: expected mm in (0, 100]"
+        )
     if not isinstance(entry["type"], str) or not entry["type"]:
         raise TemplateError(f"{where}: type: expected a name, got {entry['type']!r}")
     lengths = np.array([entry["tip_mm"]] + [entry["ring_mm"]] * (count - 1), dtype=np.float64)

@@ -21,7 +21,19 @@ _WIDTH_PX = 8.0
 _FLIP, _SETTLED = -6.0, 30.0
 """The balance of frames that showed the tip at this end at which it is changed to the other, and its greatest value."""
 
-_COLUMNS = ("keys", "places", "boxes", "scores", "sigmas", "frames", "share", "confirmed", "seen", "elsewhere", "shadow")
+_COLUMNS = (
+    "keys",
+    "places",
+    "boxes",
+    "scores",
+    "sigmas",
+    "frames",
+    "share",
+    "confirmed",
+    "seen",
+    "elsewhere",
+    "shadow",
+)
 
 
 class Track:
@@ -190,11 +202,15 @@ class Track:
     def _end_for(self, place: Floats) -> int:
         if self.line is None or not len(self.places):
             return len(self.places)
-        ends = np.square(self.line.points[:, None, :] - np.stack((self.places[0], place))).sum(axis=2).argmin(axis=0)
+        ends = (
+            np.square(self.line.points[:, None, :] - np.stack((self.places[0], place)))
+            .sum(axis=2)
+            .argmin(axis=0)
+        )
         return int(ends[1] > ends[0])
 
     def note_order(self, slots: NDArray[np.intp], ranks: Floats, weight: float) -> None:
-        """Count evidence (``weight`` 0..1) that ``slots`` lie along the shaft as their ``ranks`` say, and go by all so far."""
+        """Count evidence (``weight`` 0..1) that ``slots`` lie along the shaft as their ``ranks`` say, and go by all."""
         before = np.sign(ranks[None, :] - ranks[:, None])
         at = np.ix_(slots, slots)
         self.earlier[at] += weight * (before - self.earlier[at])

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats, Pairs
-from cath_perception.association import Sightings, associate
+from cath_perception.association import associate
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
 from cath_perception.shafts import Shafts
+from cath_perception.sightings import Sightings
 from cath_perception.track import MATURE, Track
 from cath_perception.types import Catheter, CatheterStatus, PerceptionResult
 
@@ -125,7 +126,10 @@ class CatheterTracker:
         found: dict[int, Found] = {}
         lost = [track.status is CatheterStatus.LOST for track in self._tracks]
         free = np.ones(len(seen.positions), bool)
-        for group in ([n for n, gone in enumerate(lost) if not gone], [n for n, gone in enumerate(lost) if gone]):
+        for group in (
+            [n for n, gone in enumerate(lost) if not gone],
+            [n for n, gone in enumerate(lost) if gone],
+        ):
             tracks = [self._tracks[n] for n in group]
             gates = [self._gate(track, time_s) for track in tracks]
             association = associate(tracks, seen, free, time_s, gates)
@@ -134,8 +138,12 @@ class CatheterTracker:
                     found[n] = Found(pairs, expected)
                     free[pairs[:, 1]] = False
         shafts.give({n: place.pairs for n, place in found.items()}, seen)
-        for n, shaft in shafts.alike([(n, t, t.drift(time_s)) for n, t in enumerate(self._tracks) if n not in found]):
-            found[n] = Found(np.empty((0, 2), np.intp), self._tracks[n].places + self._tracks[n].drift(time_s))
+        for n, shaft in shafts.alike(
+            [(n, t, t.drift(time_s)) for n, t in enumerate(self._tracks) if n not in found]
+        ):
+            found[n] = Found(
+                np.empty((0, 2), np.intp), self._tracks[n].places + self._tracks[n].drift(time_s)
+            )
             shafts.owner[shaft] = n
         return found
 
