@@ -49,13 +49,15 @@ def associate(
     Each track's pattern is expected where it was going; where it is not there, it is searched for within its gate. Then
     it may bend.
     """
+    if not tracks:
+        return Association([], [])
     places = [track.places + track.drift(time_s) for track in tracks]
     which = np.flatnonzero(free)
     if not len(which) or not sum(map(len, places)):
         return Association([np.empty((0, 2), np.intp) for _ in tracks], places)
     found = seen.positions[which]
     owner = np.repeat(np.arange(len(tracks)), [len(p) for p in places])
-    known = np.concatenate([track.believed for track in tracks])
+    known = np.concatenate([track.guiding for track in tracks])
     reach = np.array([track.reach for track in tracks])
     there = _searched(places, owner, known, found, reach, gates)
     together = np.concatenate(places)
@@ -69,16 +71,30 @@ def associate(
         main = _main_shafts(owner[pairs[:, 0]], shafts[pairs[:, 1]], len(tracks))
         squares += (shafts[None, :] != main[owner][:, None]) * (_OTHER_SHAFT * limit * limit)[:, None]
         pairs = best_pairs(squares, limit)
-    ends = np.cumsum([len(p) for p in places])
-    apart = np.split(together, ends[:-1])
-    starts = np.concatenate(([0], ends[:-1]))
-    chosen = []
-    for n, track in enumerate(tracks):
-        mine = pairs[owner[pairs[:, 0]] == n] - (starts[n], 0)
-        enough = _is_seen(int(track.believed[mine[:, 0]].sum()), int(track.believed.sum()))
-        mine = mine if enough else mine[:0]
-        chosen.append(np.column_stack((mine[:, 0], which[mine[:, 1]])))
-    return Association(chosen, apart)
+    return _by_track(places, together, known, pairs, which)
+
+
+def _by_track(
+    places: list[Floats],
+    together: Floats,
+    known: NDArray[np.bool_],
+    pairs: Pairs,
+    which: NDArray[np.intp],
+) -> Association:
+    """Part what was found of all tracks together; ``pairs`` rise with the slots."""
+    association = Association([], [])
+    rows, columns = pairs[:, 0], which[pairs[:, 1]]
+    start = first = 0
+    for place in places:
+        stop = start + len(place)
+        last = first + int((rows[first:] < stop).sum())
+        guiding = known[start:stop]
+        mine = np.column_stack((rows[first:last] - start, columns[first:last]))
+        enough = _is_seen(int(guiding[mine[:, 0]].sum()), int(guiding.sum()))
+        association.pairs.append(mine if enough else mine[:0])
+        association.expected.append(together[start:stop])
+        start, first = stop, last
+    return association
 
 
 def _squares(places: Floats, found: Floats, limit: Floats) -> Floats:
@@ -125,7 +141,6 @@ def _main_shafts(owner: NDArray[np.intp], shafts: NDArray[np.intp], count: int) 
     """The shaft on which most of each track's sightings lie; -1 if on none."""
     if shafts.max(initial=-1) < 0:
         return np.full(count, -1)
-    on = shafts >= 0
-    votes = np.zeros((count, int(shafts.max()) + 1))
-    np.add.at(votes, (owner[on], shafts[on]), 1.0)
+    most = int(shafts.max()) + 2  # the last place is that of electrodes on none
+    votes = np.bincount(owner * most + shafts % most, minlength=count * most).reshape(count, most)[:, :-1]
     return np.where(votes.any(axis=1), votes.argmax(axis=1), -1)

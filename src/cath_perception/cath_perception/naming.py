@@ -14,7 +14,8 @@ from cath_perception.recognition import Pattern, Reading, Recognizer, pattern
 from cath_perception.templates import Template
 from cath_perception.track import Track
 
-_MEMORY = 20.0
+_MEMORY, _REMEMBERED = 20.0, 3.0
+"""The looks that count, and those of them that still do after the track's electrodes have changed."""
 _WORST, _BEST = -4.0, 8.0
 """Bounds on what one look at a track counts, in natural logarithms of odds."""
 _STAYS = 1.5
@@ -56,6 +57,7 @@ class Naming:
     """Evidence of a track's type, in natural logarithms of odds against some other pattern.
 
     Attributes:
+        type: the type and its confidence 0..1; None and 0 where it is not known.
         looks, looked_at: how often the track was looked at, and the newest frame in which it was.
         examined: the slots that were believed in then, by key.
         layout, fillers: None and empty as long as the slots are numbered one by one.
@@ -65,20 +67,13 @@ class Naming:
         self._recognizer = recognizer
         self._scores = np.zeros(len(recognizer.types))
         self._kind: int | None = None
+        self.type: tuple[str | None, float] = (None, 0.0)
         self._votes: dict[Layout, float] = {}
         self.looks = self.looked_at = 0
+        self._weight = 0.0
         self.examined: tuple[int, ...] = ()
         self.layout: Layout | None = None
         self.fillers: tuple[Filler, ...] = ()
-
-    @property
-    def type(self) -> tuple[str | None, float]:
-        """The type and its confidence 0..1; None and 0 where it is not known."""
-        if self._kind is None:
-            return None, 0.0
-        odds = np.exp(self._scores - max(float(self._scores.max()), 0.0))
-        nothing = np.exp(-max(float(self._scores.max()), 0.0))
-        return self._recognizer.types[self._kind], float(odds[self._kind] / (odds.sum() + nothing))
 
     def numbering(self, keys: tuple[int, ...]) -> tuple[Sequence[int], tuple[Filler, ...]]:
         """The index of each of these slots, and the electrodes that are missing between them."""
@@ -100,11 +95,13 @@ class Naming:
         seen = track.seen[shown]
         keys = track.keys[shown[choices[best].order]]
         track.note_order(shown[seen], ranks[seen], max(_ORDER, 1.0 / self.looks))
-        self.examined = track.believed_keys
+        if self.examined != track.believed_keys:
+            self.examined = track.believed_keys
+            self._weight = min(self._weight, _REMEMBERED)
         if tuple(keys.tolist()) != self.examined and self.looks > _FIRST:
             return  # this frame's order is not the track's
         reading = readings[best]
-        if self.looks % _RETRY == 0:
+        if self._kind is not None or self.looks % _RETRY == 0:
             reading = self._recognizer.read(patterns[best], allow_false=True)
         self._note(reading.scores)
         if self.looks % _RETRY == 1:
@@ -124,11 +121,16 @@ class Naming:
         track.note_facing(float(np.clip(best - other, -3.0, 3.0)))
 
     def _note(self, scores: Floats) -> None:
-        weight = 1.0 / min(self.looks, _MEMORY)
+        self._weight = min(self._weight + 1.0, _MEMORY)
+        weight = 1.0 / self._weight
         self._scores += weight * (np.clip(scores + _KNOWN, _WORST, _BEST) - self._scores)
         best = int(self._scores.argmax())
         if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
             self._kind = best if self._scores[best] > 0.0 else None
+        self.type = (None, 0.0)
+        if self._kind is not None:
+            odds = np.exp(np.append(self._scores, 0.0) - max(float(self._scores.max()), 0.0))
+            self.type = self._recognizer.types[self._kind], float(odds[self._kind] / odds.sum())
 
     def _note_layout(self, track: Track, reading: Reading, line: Floats | None) -> None:
         assert self._kind is not None

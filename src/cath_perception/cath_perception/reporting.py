@@ -51,19 +51,18 @@ def _catheter(
     slots = np.flatnonzero(track.believed)
     keys = track.keys[slots].tolist()
     indices, fillers = name.numbering(tuple(keys))
-    table = np.column_stack(
-        (places[slots], track.boxes[slots], track.scores[slots], track.sigmas[slots])
-    ).tolist()
+    columns = (places, track.boxes, track.scores, track.sigmas, track.seen)
+    table = list(zip(*(column[slots].tolist() for column in columns), strict=True))
     made = []
-    for row, key, index, visible in zip(table, keys, indices, track.seen[slots].tolist(), strict=True):
+    for row, key, index in zip(table, keys, indices, strict=True):
         if index >= 0:
-            x, y, width, height, sureness, sigma = row
+            (x, y), (width, height), sureness, sigma, visible = row
             electrode = Electrode(x, y, width, height, sureness, sigma, track.id, index, visible)
             made.append(electrode)
             if visible:
                 electrodes[track.id, key] = electrode
     for filler in fillers:
-        x, y, width, height, sureness, sigma = table[keys.index(filler.key)]
+        (x, y), (width, height), sureness, sigma, _ = table[keys.index(filler.key)]
         x, y, sureness = x + filler.offset[0], y + filler.offset[1], _FILLED_SCORE * sureness
         made.append(Electrode(x, y, width, height, sureness, sigma, track.id, filler.index, False))
     if fillers:

@@ -44,10 +44,11 @@ class Shafts:
 
     def is_other(self, place: int, shafts: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which of these shafts are not the track's main one and belong to another track."""
-        if place not in self.main:
+        others = shafts != self.main.get(place, -1)
+        if place not in self.main or not others.any():
             return np.zeros(len(shafts), bool)
         owners = np.array([*self.owner, -1])[shafts]
-        return np.asarray((shafts != self.main[place]) & (owners >= 0) & (owners != place))
+        return np.asarray(others & (owners >= 0) & (owners != place))
 
     def alike(self, unseen: Sequence[tuple[int, Track, Floats]]) -> Iterator[tuple[int, int]]:
         """Tracks (place, track, shift) whose electrodes are not seen, but whose shaft is: their place and the shaft's."""
@@ -67,16 +68,12 @@ class Shafts:
             return
         track.score = self.catheters[shaft].score
         on = pairs[seen.shafts[pairs[:, 1]] == shaft]
-        ranks = seen.ranks[on[on[:, 0].argsort(), 1]]
-        trend = int(np.sign(np.diff(ranks)).sum())
+        ranks = seen.ranks[on[:, 1]].tolist()  # pairs rise with the slots
+        trend = sum((b > a) - (b < a) for a, b in zip(ranks, ranks[1:], strict=False))
         backwards = trend < 0 or (trend == 0 and track.line is not None and _runs_back(track.line, line))
         track.line = turned(line) if backwards else line
         if trend:
-            track.note_facing(float(np.sign(trend)))
-
-    def owned(self) -> Iterator[tuple[int, int]]:
-        """Places of the tracks that own a shaft, and the shaft's."""
-        return ((owner, shaft) for shaft, owner in enumerate(self.owner) if owner >= 0)
+            track.note_facing(1.0 if trend > 0 else -1.0)
 
 
 def _runs_back(before: Centerline, now: Centerline) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,8 +13,12 @@ from cath_perception.types import CatheterStatus, Centerline
 
 MATURE = 6
 """Frames after which an electrode, or a catheter, is known well enough to be believed or not."""
+_LATE = 10
+"""The same for an electrode that was not there when the track began."""
 _MEMORY = 20
 _CONFIRMED, _CANDIDATE, _DROPPED = 0.6, 0.35, 0.25
+_APART = 0.6
+"""Electrodes are farther apart than this part of the reach."""
 _DOUBLE, _BESIDE = 0.4, 0.8
 """A slot that was in another's shadow (within this part of the reach) in so much of the frames is no electrode."""
 _DAMPING_S = 0.15
@@ -50,6 +56,7 @@ class Track:
         shadow: ``(N,)`` part of the last frames in which it was not seen, but another right beside it was.
         earlier: ``(N, N)`` evidence that the slot of the row comes before that of the column.
         line: the newest centreline, from the tip.
+        born_with: how many electrodes it had when it began, with the lowest keys.
         seen_at, hits: when it was last seen, and in how many frames.
     """
 
@@ -68,7 +75,7 @@ class Track:
         self.velocity = np.zeros(2)
         self.facing = 1.0
         self.keys = np.arange(count)
-        self.next_key = count
+        self.next_key = self.born_with = count
         self.places, self.boxes = seen.positions[rows], seen.boxes[rows]
         self.scores, self.sigmas = seen.scores[rows], seen.sigmas[rows]
         self.frames, self.share = np.ones(count), np.ones(count)
@@ -97,6 +104,12 @@ class Track:
         return self.confirmed if self.mature else self.confirmed | (self.share >= 0.5)
 
     @property
+    def guiding(self) -> NDArray[np.bool_]:
+        """``(N,)`` the slots by which the track is found again: those believed in, or all where there are none."""
+        believed = self.believed
+        return believed if believed.any() else np.ones(len(self.keys), bool)
+
+    @property
     def believed_keys(self) -> tuple[int, ...]:
         """The keys of the slots believed in, from the tip."""
         return tuple(self.keys[self.believed].tolist())
@@ -104,7 +117,7 @@ class Track:
     def drift(self, time_s: float) -> Floats:
         """``(2,)`` shift expected since it was last seen: its velocity, soon spent."""
         since = max(time_s - self.seen_at, 0.0)
-        return self.velocity * _DAMPING_S * (1.0 - np.exp(-since / _DAMPING_S))
+        return self.velocity * (_DAMPING_S * (1.0 - math.exp(-since / _DAMPING_S)))
 
     def see(self, pairs: Pairs, expected: Floats, seen: Sightings, time_s: float) -> Floats:
         """Take in a frame in which the track was seen; returns its ``(2,)`` shift since it was last seen.
@@ -153,7 +166,7 @@ class Track:
         self.share += weight * (self.seen - self.share)
         self.elsewhere += self.seen * weight * (~main - self.elsewhere)
         self.shadow += weight * (self._in_shadow() - self.shadow)
-        known = self.frames >= MATURE
+        known = self.frames >= np.where(self.keys < self.born_with, MATURE, _LATE)
         self.confirmed = known & (self.share >= np.where(self.confirmed, _DROPPED, _CONFIRMED))
         hopeless = ~self.confirmed & (self.frames >= 3) & (self.share < _CANDIDATE)
         double = int(self.shadow.argmax()) if len(self.shadow) else 0
@@ -178,7 +191,13 @@ class Track:
         self.earlier = self.earlier[np.ix_(kept, kept)]
 
     def add(self, seen: Sightings, row: int) -> int:
-        """A new slot for a sighting, where it lengthens the way through the slots least. Returns its key."""
+        """A new slot for a sighting, where it lengthens the way through the slots least. Returns its key.
+
+        There is none (-1) for one that lies where another slot is.
+        """
+        place = seen.positions[row : row + 1]
+        if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
+            return -1
         at = self._gap_for(seen.positions[row])
         key, self.next_key = self.next_key, self.next_key + 1
         measured = seen.positions[row], seen.boxes[row], seen.scores[row], seen.sigmas[row]

@@ -42,6 +42,7 @@ class TrackingLimits:
         gap_s: a longer pause between frames begins a new scene.
         jump: largest shift between frames, in parts of the image's longer side ...
         jump_per_s: ... and how much more for every second a catheter was not seen, up to ``largest_jump``.
+        pan, pan_s: where all catheters go so far (in the same parts) within so many seconds, the view itself moves.
     """
 
     predict_s: float = 0.5
@@ -50,6 +51,8 @@ class TrackingLimits:
     jump: float = 0.05
     jump_per_s: float = 0.05
     largest_jump: float = 0.15
+    pan: float = 0.12
+    pan_s: float = 0.5
 
 
 class CatheterTracker:
@@ -61,7 +64,7 @@ class CatheterTracker:
     Attributes:
         limits: may be changed between frames.
         scene: counts up when everything known was dropped: at a pause, a size that changes, time that goes back, or a
-            jump of all catheters at once. Ids are never used again.
+            jump or a common drift of all catheters at once. Ids are never used again.
     """
 
     def __init__(self, recognizer: Recognizer, limits: TrackingLimits | None = None) -> None:
@@ -74,11 +77,13 @@ class CatheterTracker:
         self._frame = 0
         self._time: float | None = None
         self._size = (0, 0)
+        self._course: list[tuple[float, NDArray[np.float64]]] = []
 
     def reset(self) -> None:
         """Drop everything known; the next frame begins a new scene."""
         self._tracks.clear()
         self._names.clear()
+        self._course.clear()
         self._time = None
         self.scene += 1
 
@@ -104,9 +109,10 @@ class CatheterTracker:
         seen = Sightings.of(result)
         shafts = Shafts(result.catheters)
         found = self._find(seen, shafts, time_s)
-        if self._jumped(shafts, found):
+        if self._jumped(shafts, found) or self._panned(found, time_s):
             self.reset()
             found = {}
+            shafts, seen = Shafts(result.catheters), Sightings.of(result)
         self._time, self._size = time_s, (result.width, result.height)
         self._follow(found, seen, shafts, time_s)
         self._begin_tracks(seen, shafts, time_s)
@@ -163,6 +169,15 @@ class CatheterTracker:
         new = sum(len(c.electrodes) >= 3 and shafts.owner[n] < 0 for n, c in enumerate(shafts.catheters))
         return bool(there) and not any(n in found for n in there) and new >= len(there)
 
+    def _panned(self, found: dict[int, Found], time_s: float) -> bool:
+        """Whether the view moves: all catheters together, in one direction, farther than hearts and lungs move them."""
+        moving = [t.velocity for n, t in enumerate(self._tracks) if n in found and t.mature and len(t.keys) >= 3]
+        since = 0.0 if self._time is None else time_s - self._time
+        common = np.median(moving, axis=0) * since if moving else np.zeros(2)
+        self._course = [(t, s) for t, s in self._course if time_s - t <= self.limits.pan_s] + [(time_s, common)]
+        gone = np.sum([shift for _, shift in self._course], axis=0)
+        return bool(np.hypot(*gone) > self.limits.pan * max(self._size))
+
     def _follow(self, found: dict[int, Found], seen: Sightings, shafts: Shafts, time_s: float) -> None:
         """Bring all tracks up to date."""
         for n, track in enumerate(self._tracks):
@@ -177,9 +192,10 @@ class CatheterTracker:
             track.count(on_main)
             shafts.line_for(n, track, pairs, seen, shift)
             self._part_with_strangers(track, seen)
-        for n, shaft in shafts.owned():
-            track = self._tracks[n]
-            for new in np.flatnonzero((seen.shafts == shaft) & (seen.track < 0)).tolist():
+        for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
+            owner = shafts.owner[seen.shafts[new]]
+            if owner >= 0:
+                track = self._tracks[owner]
                 seen.track[new], seen.key[new] = track.id, track.add(seen, new)
 
     def _part_with_strangers(self, track: Track, seen: Sightings) -> None:
