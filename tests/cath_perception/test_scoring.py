@@ -49,3 +49,13 @@ def test_catheters_are_scored_by_type_order_and_identity() -> None:
     tally.begin()
     tally.add([replace(truth, id=2)], [truth], 512)
     assert tally.figures()["identity switches"] == 1
+
+
+def test_the_order_of_electrodes_too_close_to_tell_apart_does_not_count() -> None:
+    truth = replace(straight([2, 5, 2], 4.0), type="ablation")
+    swapped = [truth.electrodes[i] for i in (0, 2, 1, 3)]
+    tally = CatheterTally()
+    tally.add([replace(truth, electrodes=tuple(swapped))], [truth], 512)
+    assert tally.figures()["order right"] == 0.0
+    tally.add([replace(truth, electrodes=tuple(swapped))], [truth], 512 * 8)  # 2 px of 256 are 32 px there
+    assert tally.figures()["order right"] == 0.5

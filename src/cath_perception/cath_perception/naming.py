@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.ordering import Arrangement, arrangements
-from cath_perception.recognition import Pattern, Reading, Recognizer, pattern
+from cath_perception.recognition import SURE, Pattern, Reading, Recognizer, pattern
 from cath_perception.templates import Template
 from cath_perception.track import Track
 
@@ -23,8 +23,7 @@ _STAYS = 1.5
 _KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones, natural logarithm of odds."""
 _RETRY, _FIRST = 4, 3
-_FADING, _ORDER = 0.8, 0.2
-_SURE = 1.0
+_FITS, _FADING, _ORDER = -0.5, 0.8, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class Naming:
     """Evidence of a track's type, in natural logarithms of odds against some other pattern.
 
     Attributes:
+        weight: how many looks at the electrodes that it has now the evidence is worth.
         type: the type and its confidence 0..1; None and 0 where it is not known.
         looks, looked_at: how often the track was looked at, and the newest frame in which it was.
         examined: the slots that were believed in then, by key.
@@ -70,7 +70,7 @@ class Naming:
         self.type: tuple[str | None, float] = (None, 0.0)
         self._votes: dict[Layout, float] = {}
         self.looks = self.looked_at = 0
-        self._weight = 0.0
+        self.weight = 0.0
         self.examined: tuple[int, ...] = ()
         self.layout: Layout | None = None
         self.fillers: tuple[Filler, ...] = ()
@@ -97,16 +97,16 @@ class Naming:
         track.note_order(shown[seen], ranks[seen], max(_ORDER, 1.0 / self.looks))
         if self.examined != track.believed_keys:
             self.examined = track.believed_keys
-            self._weight = min(self._weight, _REMEMBERED)
+            self.weight = min(self.weight, _REMEMBERED)
         if tuple(keys.tolist()) != self.examined and self.looks > _FIRST:
             return  # this frame's order is not the track's
         reading = readings[best]
-        if self._kind is not None or self.looks % _RETRY == 0:
+        if reading.scores.max(initial=_WORST) < SURE:
             reading = self._recognizer.read(patterns[best], allow_false=True)
         self._note(reading.scores)
         if self.looks % _RETRY == 1:
             self._note_facing(track, patterns[best], reading)
-        elif self._kind is not None and reading.scores[self._kind] > _SURE:
+        elif self._kind is not None and reading.scores[self._kind] > _FITS:
             self._note_layout(track, reading, line)
 
     @staticmethod
@@ -121,8 +121,8 @@ class Naming:
         track.note_facing(float(np.clip(best - other, -3.0, 3.0)))
 
     def _note(self, scores: Floats) -> None:
-        self._weight = min(self._weight + 1.0, _MEMORY)
-        weight = 1.0 / self._weight
+        self.weight = min(self.weight + 1.0, _MEMORY)
+        weight = 1.0 / self.weight
         self._scores += weight * (np.clip(scores + _KNOWN, _WORST, _BEST) - self._scores)
         best = int(self._scores.argmax())
         if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:

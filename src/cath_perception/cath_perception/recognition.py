@@ -34,7 +34,8 @@ _MISSING, _TIP_MISSING, _FALSE = 3.0, 0.5, 3.0
 none."""
 _MOST_MISSING = 2
 _ON_RING, _LEAST_ANGLE = 3.0, 0.02
-_SURE = 2.0
+SURE = 2.0
+"""A score that needs no second thought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class Recognizer:
         """
         reading = self._read(pattern)
         count = len(pattern.along)
-        if allow_false and count >= 4 and len(reading.scores) and reading.scores.max() < _SURE:
+        if allow_false and count >= 4 and len(reading.scores) and reading.scores.max() < SURE:
             for left_out in range(count):
                 other = self._read(pattern.without(left_out))
                 better = other.scores - _FALSE > reading.scores

@@ -249,6 +249,6 @@ class CatheterTracker:
     def _due(self, track: Track) -> int:
         """The frame in which the track should be examined again."""
         name = self._names[track.id]
-        if name.looks < _SETTLED_LOOKS or name.examined != track.believed_keys:
+        if name.weight < _SETTLED_LOOKS or name.examined != track.believed_keys:
             return name.looked_at + 1
         return name.looked_at + _LOOK_EVERY
