@@ -7,10 +7,10 @@ EVEN = np.column_stack((np.arange(6) * 12.0, np.zeros(6)))
 
 
 def test_the_shift_that_explains_most_is_found_and_even_spacing_does_not_slip():
-    shift, explained = best_shift(EVEN, EVEN + (5.0, 2.0), 30.0, 5.0)
+    shift, explained = best_shift(EVEN, EVEN + np.array((5.0, 2.0)), 30.0, 5.0)
     assert shift.tolist() == [5.0, 2.0]
     assert explained == pytest.approx(6.0)
-    shift, explained = best_shift(EVEN, EVEN[1:] + (4.0, 0.0), 30.0, 5.0)
+    shift, explained = best_shift(EVEN, EVEN[1:] + np.array((4.0, 0.0)), 30.0, 5.0)
     assert shift.tolist() == [4.0, 0.0]
     assert best_shift(EVEN, EVEN + 100.0, 30.0, 5.0)[1] == 0.0
 

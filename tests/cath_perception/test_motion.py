@@ -55,7 +55,9 @@ def test_known_motion_is_measured():
     motion = run(turned(CS, 0.05, 6.0, -4.0))
     assert motion.translation.tolist() == pytest.approx([6.0, -4.0], abs=0.05)
     assert motion.rotation == pytest.approx(0.05, abs=1e-3)
-    assert motion.centre.tolist() == pytest.approx(np.mean([(e.x, e.y) for e in CS.electrodes], axis=0).tolist())
+    assert motion.centre.tolist() == pytest.approx(
+        np.mean([(e.x, e.y) for e in CS.electrodes], axis=0).tolist()
+    )
     assert motion.residual < 0.05
     assert motion.quality > 0.95
     assert (motion.respiratory + motion.cardiac).tolist() == pytest.approx(motion.translation.tolist())

@@ -11,7 +11,9 @@ def loop(count, tilt, turns=1.05, radius=42.0):
     leave = ring[-1] - ring[-2]
     shaft = ring[-1] + np.arange(1, 80)[:, None] * leave / np.hypot(*leave) * 2.0
     at = (0.01 + 0.83 * np.arange(count) / (count - 1)) * 2 * np.pi
-    return np.column_stack((np.cos(at), np.sin(at) * np.cos(tilt))) * radius + 250.0, np.concatenate((ring, shaft))
+    return np.column_stack((np.cos(at), np.sin(at) * np.cos(tilt))) * radius + 250.0, np.concatenate(
+        (ring, shaft)
+    )
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.8, 1.3])

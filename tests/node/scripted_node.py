@@ -1,7 +1,7 @@
-"""The perception node with a perceptor that sees two catheters where the frame's first pixels say: what follows the network.
+"""The perception node with a perceptor that sees two catheters where the frame's first pixels say.
 
-Pixel (0, 0) is how far a coronary sinus catheter has gone to the right in px, 255 where it is not there; pixel (1, 0) the same of
-an ablation catheter.
+Pixel (0, 0) is how far a coronary sinus catheter has gone to the right in px, 255 where it is not there; pixel (1, 0) the
+same of an ablation catheter.
 """
 
 import sys
@@ -15,7 +15,7 @@ from cath_perception.perceptor import Perceptor
 from cath_perception.types import PerceptionResult
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cath_perception"))
-from patterns import moved, seen, straight  # noqa: E402
+from patterns import moved, seen, straight
 
 CATHETERS = straight([2, 5] * 4 + [2], at=(100, 150)), straight([2, 5, 2], 4.0, at=(300, 330), angle=1.2)
 

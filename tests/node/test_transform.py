@@ -26,7 +26,7 @@ def test_the_centre_goes_where_the_motion_says_and_others_turn_about_it() -> Non
     message = motion_transform(MOTION, HEADER, 1.0)
     assert (message.header.frame_id, message.child_frame_id) == ("xray", "xray_motion_reference")
     assert applied(message, CENTRE) == pytest.approx(CENTRE + SHIFT)
-    right = applied(message, CENTRE + (10.0, 0.0)) - (CENTRE + SHIFT)
+    right = applied(message, CENTRE + np.array((10.0, 0.0))) - (CENTRE + SHIFT)
     assert right == pytest.approx([10.0 * math.cos(TURN), 10.0 * math.sin(TURN)])
 
 

@@ -138,17 +138,22 @@ class Answers:
         total = topics[STATUS].total_ms if STATUS in topics else float("nan")
         return PerceptionResult(width, height, electrodes, catheters, mask, StageTimes(total=total))
 
-
     def motion(self, stamp: int) -> Motion | None:
         """The reference catheter's motion in the frame of that stamp; None if none was published."""
         message = self._parts.get(stamp, {}).get(MOTION)
         if message is None:
             return None
-        since = message.reference_stamp.sec + message.reference_stamp.nanosec * 1e-9
-        parts = (np.array(part) for part in (message.respiratory_px, message.cardiac_px))
-        translation, unknown = np.array(message.translation_px), np.full(2, np.nan)
-        turn, residual, quality = message.rotation_rad, message.residual_px, message.quality
-        return Motion(message.valid, since, translation, turn, unknown, *parts, residual, quality)
+        return Motion(
+            valid=message.valid,
+            reference_time_s=message.reference_stamp.sec + message.reference_stamp.nanosec * 1e-9,
+            translation=np.array(message.translation_px),
+            rotation=message.rotation_rad,
+            centre=np.full(2, np.nan),
+            respiratory=np.array(message.respiratory_px),
+            cardiac=np.array(message.cardiac_px),
+            residual=message.residual_px,
+            quality=message.quality,
+        )
 
 
 def _unpack(bits: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.ordering import Arrangement, arrangements
-from cath_perception.recognition import SURE, Pattern, Reading, Recognizer, pattern
+from cath_perception.pattern import Pattern, pattern
+from cath_perception.recognition import SURE, Reading, Recognizer
 from cath_perception.templates import Template
 from cath_perception.track import Track
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.ordering import Arrangement, arrangements
+from cath_perception.pattern import Pattern, patterns_of
 from cath_perception.templates import Floats, Template, load_templates
 from cath_perception.types import Catheter
 
@@ -36,39 +36,6 @@ _MOST_MISSING = 2
 _ON_RING, _LEAST_ANGLE = 3.0, 0.02
 SURE = 2.0
 """A score that needs no second thought."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """What is seen of a catheter.
-
-    Attributes:
-        along: ``(N,)`` places of the electrodes along the shaft in px, increasing.
-        lengths: ``(N,)`` their lengths along the shaft in px.
-        width: the shaft's in px: a rough idea of px per mm.
-        cost: what speaks against the order in itself, natural logarithm of odds.
-        angles: for those on a loop their increasing angles on it, rad.
-    """
-
-    along: Floats
-    lengths: Floats
-    width: float
-    cost: float = 0.0
-    angles: Floats | None = None
-
-    def reversed(self) -> Pattern:
-        """The same catheter with its other end taken for the tip."""
-        angles = None if self.angles is None else self.angles[-1] - self.angles[::-1]
-        return replace(
-            self, along=self.along[-1] - self.along[::-1], lengths=self.lengths[::-1], angles=angles
-        )
-
-    def without(self, index: int) -> Pattern:
-        """The pattern with one electrode left out."""
-        angles = None if self.angles is None else np.delete(self.angles, index)
-        return replace(
-            self, along=np.delete(self.along, index), lengths=np.delete(self.lengths, index), angles=angles
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +152,7 @@ class Recognizer:
         off = (_POSITION_PX / gaps) ** 2
         apart = np.log(gaps) - variants.log_gaps
         fit = _smooth_density(apart, middle, off + _DESIGN_SPREAD**2) - _any_density(np.log(gaps), off)
-        excess = float(pattern.lengths[0] - np.median(pattern.lengths[1:]))
+        excess = float(pattern.lengths[0] - np.sort(pattern.lengths[1:])[(len(gaps) - 1) // 2])
         stretch = apart - np.log(pattern.width / variants.diameter)[:, None]
         fit -= _too_long(stretch, off)
         scores = fit + _tip_density(
@@ -208,36 +175,6 @@ class Recognizer:
         if seen not in self._variants:
             self._variants[seen] = _variants(self.templates, self.types, seen)
         return self._variants[seen]
-
-
-def patterns_of(catheter: Catheter) -> list[Pattern]:
-    """What a single catheter's electrodes (two or more) look like in each order that they may have."""
-    positions = np.array([(e.x, e.y) for e in catheter.electrodes], dtype=np.float64)
-    boxes = np.array([e.width + e.height for e in catheter.electrodes], dtype=np.float64)
-    line, width = None, float(np.median(boxes)) / 2.0
-    if catheter.centerline is not None:
-        line, width = catheter.centerline.points.astype(np.float64), max(catheter.centerline.width, 1.0)
-    return [
-        pattern(positions[arranged.order], boxes[arranged.order], arranged, width)
-        for arranged in arrangements(positions, line, 1.5 * width)
-    ]
-
-
-def pattern(positions: Floats, boxes: Floats, arranged: Arrangement, width: float) -> Pattern:
-    """The pattern of ``(N, 2)`` positions in order.
-
-    Args:
-        boxes: ``(N,)`` sum of each electrode's box's sides in px.
-        arranged: their arrangement.
-        width: the shaft's, px.
-    """
-    step = np.empty_like(positions)
-    step[1:-1] = positions[2:] - positions[:-2]
-    step[0], step[-1] = positions[1] - positions[0], positions[-1] - positions[-2]
-    step = np.abs(step)
-    # a box of a bar (a, b) at an angle measures |c| a + |s| b by |s| a + |c| b
-    lengths = boxes * np.hypot(step[:, 0], step[:, 1]) / np.maximum(step[:, 0] + step[:, 1], 1e-6)
-    return Pattern(arranged.along, lengths, width, arranged.cost, arranged.angles)
 
 
 def _variants(templates: tuple[Template, ...], types: tuple[str, ...], seen: int) -> _Variants | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Shafts:
         track.score = self.catheters[shaft].score
         on = pairs[seen.shafts[pairs[:, 1]] == shaft]
         ranks = seen.ranks[on[:, 1]].tolist()  # pairs rise with the slots
-        trend = sum((b > a) - (b < a) for a, b in zip(ranks, ranks[1:], strict=False))
+        trend = sum((b > a) - (b < a) for a, b in pairwise(ranks))
         backwards = trend < 0 or (trend == 0 and track.line is not None and _runs_back(track.line, line))
         track.line = turned(line) if backwards else line
         if trend:

@@ -164,8 +164,10 @@ class Track:
         self.frames += 1.0
         weight = 1.0 / np.minimum(self.frames, _MEMORY)
         self.share += weight * (self.seen - self.share)
-        self.elsewhere += self.seen * weight * (~main - self.elsewhere)
-        self.shadow += weight * (self._in_shadow() - self.shadow)
+        if not main.all() or self.elsewhere.any():
+            self.elsewhere += self.seen * weight * (~main - self.elsewhere)
+        if not self.seen.all() or self.shadow.any():
+            self.shadow += weight * (self._in_shadow() - self.shadow)
         known = self.frames >= np.where(self.keys < self.born_with, MATURE, _LATE)
         self.confirmed = known & (self.share >= np.where(self.confirmed, _DROPPED, _CONFIRMED))
         hopeless = ~self.confirmed & (self.frames >= 3) & (self.share < _CANDIDATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,7 @@ class CatheterTracker:
         self._frame = 0
         self._time: float | None = None
         self._size = (0, 0)
-        self._course: list[tuple[float, NDArray[np.float64]]] = []
+        self._course: list[tuple[float, list[float]]] = []
 
     def reset(self) -> None:
         """Drop everything known; the next frame begins a new scene."""
@@ -171,12 +172,18 @@ class CatheterTracker:
 
     def _panned(self, found: dict[int, Found], time_s: float) -> bool:
         """Whether the view moves: all catheters together, in one direction, farther than hearts and lungs move them."""
-        moving = [t.velocity for n, t in enumerate(self._tracks) if n in found and t.mature and len(t.keys) >= 3]
+        moving = [
+            t.velocity.tolist()
+            for n, t in enumerate(self._tracks)
+            if n in found and t.mature and len(t.keys) >= 3
+        ]
         since = 0.0 if self._time is None else time_s - self._time
-        common = np.median(moving, axis=0) * since if moving else np.zeros(2)
-        self._course = [(t, s) for t, s in self._course if time_s - t <= self.limits.pan_s] + [(time_s, common)]
-        gone = np.sum([shift for _, shift in self._course], axis=0)
-        return bool(np.hypot(*gone) > self.limits.pan * max(self._size))
+        middle = [sorted(axis)[len(axis) // 2] * since for axis in zip(*moving, strict=True)] or [0.0, 0.0]
+        self._course = [(t, s) for t, s in self._course if time_s - t <= self.limits.pan_s] + [
+            (time_s, middle)
+        ]
+        gone = [sum(axis) for axis in zip(*(shift for _, shift in self._course), strict=True)]
+        return math.hypot(*gone) > self.limits.pan * max(self._size)
 
     def _follow(self, found: dict[int, Found], seen: Sightings, shafts: Shafts, time_s: float) -> None:
         """Bring all tracks up to date."""
