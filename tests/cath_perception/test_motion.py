@@ -55,6 +55,9 @@ def test_known_motion_is_measured():
     motion = run(turned(CS, 0.05, 6.0, -4.0))
     assert motion.translation.tolist() == pytest.approx([6.0, -4.0], abs=0.05)
     assert motion.rotation == pytest.approx(0.05, abs=1e-3)
+    assert motion.centre.tolist() == pytest.approx(
+        np.mean([(e.x, e.y) for e in CS.electrodes], axis=0).tolist()
+    )
     assert motion.residual < 0.05
     assert motion.quality > 0.95
     assert (motion.respiratory + motion.cardiac).tolist() == pytest.approx(motion.translation.tolist())
@@ -104,3 +107,13 @@ def test_breathing_and_heartbeat_are_told_apart_from_the_past_alone():
     assert split.heart_hz == pytest.approx(1.2, abs=0.06)
     assert np.corrcoef(slow.ravel(), breath.ravel())[0, 1] > 0.98
     assert np.corrcoef(fast.ravel(), beat.ravel())[0, 1] > 0.95
+
+
+def test_a_weak_heartbeat_is_not_taken_for_the_harmonics_of_deep_breathing():
+    split = RespiratoryCardiacFilter()
+    rng = np.random.default_rng(5)
+    for t in np.arange(0, 20, DT):
+        breath = 45.0 * (0.5 - 0.5 * np.cos(2 * np.pi * 0.3 * t)) ** 1.4
+        beat = 1.5 * np.sin(2 * np.pi * 1.3 * t)
+        split.update(np.array((0.1, 1.0)) * breath + np.array((1.0, 0.2)) * beat + rng.normal(0, 0.2, 2), t)
+    assert split.heart_hz == pytest.approx(1.3, abs=0.06)

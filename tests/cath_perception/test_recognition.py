@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from cath_perception.recognition import Recognizer, TemplateError, load_templates
+from cath_perception.recognition import Recognizer
+from cath_perception.templates import TemplateError, load_templates
 from cath_perception.types import Electrode
 
 from .patterns import catheter, straight

@@ -58,3 +58,13 @@ def test_no_pair_within_the_limit_is_given_up_for_a_smaller_sum() -> None:
     )  # both 6 px away in the other pairing, whose sum is the smaller
     assert pairs.tolist() == [[0, 0]]
     assert distance.tolist() == [1.0]
+
+
+def test_the_order_of_electrodes_too_close_to_tell_apart_does_not_count() -> None:
+    truth = replace(straight([2, 5, 2], 4.0), type="ablation")
+    swapped = [truth.electrodes[i] for i in (0, 2, 1, 3)]
+    tally = CatheterTally()
+    tally.add([replace(truth, electrodes=tuple(swapped))], [truth], 512)
+    assert tally.figures()["order right"] == 0.0
+    tally.add([replace(truth, electrodes=tuple(swapped))], [truth], 512 * 8)  # 2 px of 256 are 32 px there
+    assert tally.figures()["order right"] == 0.5

@@ -128,3 +128,81 @@ def test_another_scene_begins_anew(tracker, change):
 def test_not_computed_stays_not_computed(tracker):
     result = PerceptionResult(64, 64, (), None, None)
     assert tracker.update(result, 0.0) is result
+
+
+def test_a_table_that_moves_begins_anew_instead_of_dragging(tracker):
+    ids, i = settle(tracker)
+    for step in range(1, 12):
+        shift = 13.0 * step, 4.0 * step
+        result = tracker.update(seen(moved(CS, *shift), moved(ABLATION, *shift)), (i + step) * DT)
+    assert tracker.scene == 1
+    assert not set(by_id(result)) & set(ids)
+
+
+def test_breathing_and_a_catheter_that_is_pulled_begin_no_scene(tracker):
+    ids, i = settle(tracker)
+    for step in range(60):
+        breath = 30.0 * np.sin(step * DT * 2 * np.pi / 3.5)
+        pulled = moved(ABLATION, 0.0, breath - min(8.0 * step, 120.0))
+        result = tracker.update(seen(moved(CS, 0.0, breath), pulled), (i + step) * DT)
+    assert tracker.scene == 0
+    assert sorted(by_id(result)) == sorted(ids)
+
+
+def test_an_electrode_that_a_crossing_catheter_lent_goes_back(tracker):
+    """In the first frames one of the ablation catheter's electrodes is counted to the coronary sinus catheter."""
+    lent = ABLATION.electrodes[3]
+    for i in range(40):
+        dx = 2.5 * max(i - 5, 0)
+        cs, ablation = CS, moved(ABLATION, dx, 0.0)
+        if i < 8:
+            cs = catheter([*CS.electrodes, lent], CS.centerline.points)
+            ablation = moved(ABLATION, dx, 0.0, keep=range(3))
+        result = tracker.update(seen(cs, ablation), i * DT)
+    found = {c.type: c for c in result.catheters}
+    assert {kind: len(c.electrodes) for kind, c in found.items()} == {"coronary_sinus": 10, "ablation": 4}
+
+
+def test_an_electrode_never_seen_is_filled_in_from_the_type(tracker):
+    missing = 4
+    kept = [n for n in range(10) if n != missing]
+    for i in range(30):
+        result = tracker.update(seen(moved(CS, 0.5 * i, 0.0, keep=kept)), i * DT)
+    (cs,) = result.catheters
+    assert cs.type == "coronary_sinus"
+    assert [e.index for e in cs.electrodes] == list(range(10))
+    assert [e.visible for e in cs.electrodes] == [n != missing for n in range(10)]
+    filled, true = cs.electrodes[missing], CS.electrodes[missing]
+    assert (filled.x, filled.y) == pytest.approx((true.x + 0.5 * 29, true.y), abs=1.5)
+    assert [e.index for e in result.electrodes] == kept
+
+
+def test_a_marker_ring_seen_all_the_time_is_no_electrode(tracker):
+    last, before = ABLATION.electrodes[3], ABLATION.electrodes[2]
+    ring = Electrode(last.x + 3.5 * (last.x - before.x), last.y + 3.5 * (last.y - before.y), 8.0, 8.0, 0.6)
+    sheathed = catheter([*ABLATION.electrodes, ring], ABLATION.centerline.points)
+    for i in range(40):
+        result = tracker.update(seen(CS, sheathed), i * DT)
+    found = {c.type: c for c in result.catheters}
+    assert len(found["ablation"].electrodes) == 4
+    assert [e.index for e in result.electrodes if e.catheter == found["ablation"].id] == [0, 1, 2, 3, -1]
+
+
+def test_the_tip_stays_the_tip_though_frames_disagree(tracker):
+    ids, i = settle(tracker)
+    backwards = catheter(CS.electrodes[::-1], CS.centerline.points[::-1])
+    rng = np.random.default_rng(4)
+    for step in range(60):
+        result = tracker.update(seen(backwards if rng.random() < 0.4 else CS, ABLATION), (i + step) * DT)
+        tip = by_id(result)[ids[0]].electrodes[0]
+        assert (tip.x, tip.y) == pytest.approx((CS.electrodes[0].x, CS.electrodes[0].y))
+
+
+def test_the_type_does_not_change_with_a_bad_view(tracker):
+    ids, i = settle(tracker, 40)
+    squeezed = straight([2, 5] * 4 + [2], at=(100, 150), squeeze=0.25)
+    kinds = set()
+    for step in range(30):
+        result = tracker.update(seen(squeezed if step % 3 == 0 else CS, ABLATION), (i + step) * DT)
+        kinds.add(by_id(result)[ids[0]].type)
+    assert kinds == {"coronary_sinus"}

@@ -1,8 +1,8 @@
-"""Grouping, type, tracking and motion measured on true electrodes made worse, so without any network."""
+"""Type, tracking and motion measured on true electrodes made worse, so without any network, or through a model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from time import thread_time
+from time import process_time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from rich.progress import track
 from cath_perception.catheters import group
 from cath_perception.centerline import Trace
 from cath_perception.motion import Motion, MotionEstimator
+from cath_perception.perceptor import Perceptor
 from cath_perception.recognition import Recognizer
 from cath_perception.scoring import CatheterTally
 from cath_perception.tracking import CatheterTracker
@@ -102,44 +103,76 @@ def damaged(
     return [found[i] for i in rng.permutation(len(found))], traces
 
 
-def _frames(sequence: SyntheticSequence) -> Iterator[tuple[float, tuple[Catheter, ...], Points, Points]]:
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What is known of one frame: the truth and the displacements of the reference catheter, px."""
+
+    truth: tuple[Catheter, ...]
+    respiratory: Points
+    cardiac: Points
+
+    @property
+    def centre(self) -> Points:
+        """Of the reference catheter's electrodes; NaN where it is not there."""
+        places = [(e.x, e.y) for c in self.truth[:1] if c.id == 0 for e in c.electrodes]
+        return np.mean(places, axis=0) if places else np.full(2, np.nan)
+
+
+def _damaged_results(
+    sequence: SyntheticSequence, damage: Damage
+) -> Iterator[tuple[PerceptionResult, _Frame]]:
+    """The true electrodes and centrelines made worse, grouped."""
+    rng = np.random.default_rng([sequence.seed, 23])
+    size = sequence.size
     for index in range(sequence.frames):
-        yield index / sequence.rate, *sequence.truth(index)
+        frame = _Frame(*sequence.truth(index))
+        grouped = group(*damaged(frame.truth, size, damage, rng), size, size)
+        yield PerceptionResult(size, size, *grouped, None), frame
+
+
+def _perceived(
+    sequence: SyntheticSequence, perceptor: Perceptor
+) -> Iterator[tuple[PerceptionResult, _Frame]]:
+    """What a model sees of the sequence's pictures."""
+    for seen in sequence:
+        frame = _Frame(seen.catheters, seen.respiratory_px, seen.cardiac_px)
+        yield perceptor(seen.pixels, recognize=False), frame
 
 
 def on_sequences(
-    first_seed: int, count: int, damage: Damage, seconds: float = 60.0, size: int = 512, rate: float = 15.0
+    first_seed: int,
+    count: int,
+    eyes: Damage | Perceptor,
+    seconds: float = 60.0,
+    size: int = 512,
+    rate: float = 15.0,
 ) -> dict[str, float]:
-    """Figures over ``count`` sequences with 1 to 4 catheters in turn, from ``first_seed`` on."""
-    recognizer, catheters, motion = Recognizer.load(), CatheterTally(), MotionTally()
-    times: list[float] = []
-    for number in track(range(count), "sequences"):
-        sequence = SyntheticSequence(seconds, rate, size, first_seed + number, catheters=1 + number % 4)
-        rng = np.random.default_rng([first_seed + number, 23])
-        tracker, estimator, motions, centres, parts = (
-            CatheterTracker(recognizer),
-            MotionEstimator(),
-            [],
-            [],
-            [],
+    """Figures over ``count`` sequences with 1 to 4 catheters in turn, from ``first_seed`` on.
+
+    ``eyes``: what is done to the true detections, or the perceptor that looks at the pictures, which then have up to four
+    distractors and any dose from low to cine.
+    """
+    recognizer, catheters, motion, spent = Recognizer.load(), CatheterTally(), MotionTally(), 0.0
+    for seed in track(range(first_seed, first_seed + count), "sequences"):
+        sequence = SyntheticSequence(
+            seconds, rate, size, seed, 1 + (seed - first_seed) % 4, seed % 5, quanta=0
         )
+        given = _damaged_results(sequence, eyes) if isinstance(eyes, Damage) else _perceived(sequence, eyes)
+        results, frames = zip(*given, strict=True)
+        tracker, estimator, motions, answers = CatheterTracker(recognizer), MotionEstimator(), [], []
+        begun = process_time()
+        for index, result in enumerate(results):
+            answers.append(tracker.update(result, index / rate).catheters or ())
+            motions.append(estimator.update(tracker, answers[-1], index / rate))
+        spent += process_time() - begun
         catheters.begin()
-        for t, truth, respiratory, cardiac in _frames(sequence):
-            electrodes, traces = damaged(truth, size, damage, rng)
-            begun = thread_time()
-            result = PerceptionResult(size, size, *group(electrodes, traces, size, size), None)
-            result = tracker.update(result, t)
-            motions.append(estimator.update(tracker, result.catheters or (), t))
-            times.append((thread_time() - begun) * 1e3)
-            catheters.add(result.catheters or (), truth, size)
-            reference = [(e.x, e.y) for e in truth[0].electrodes] if truth and truth[0].id == 0 else []
-            centres.append(np.mean(reference, axis=0) if reference else np.full(2, np.nan))
-            parts.append((respiratory, cardiac))
-        both = np.array(parts)
-        motion.add(motions, np.array(centres), both[:, 0], both[:, 1], rate)
+        for answer, frame in zip(answers, frames, strict=True):
+            catheters.add(answer, frame.truth, size)
+        centres = np.array([frame.centre for frame in frames])
+        parts = np.array([(frame.respiratory, frame.cardiac) for frame in frames])
+        motion.add(motions, centres, parts[:, 0], parts[:, 1], rate)
     return {
         **catheters.figures(),
         **motion.figures(),
-        "CPU ms a frame, median": float(np.median(times)),
-        "CPU ms a frame, p99": float(np.percentile(times, 99)),
+        "CPU ms a frame for tracking, types and motion": spent * 1e3 / max(1, catheters.frames),
     }

@@ -2,65 +2,91 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 Floats = NDArray[np.float64]
 Pairs = NDArray[np.intp]
 
-_FAR = 2.0
+_FAR = 3.0
 """So many more points a shift at the gate must explain than the expected one: even spacing also fits shifted."""
+_SOFT = 100.0
+"""Neighbours nearer than the root of this (px) bend alike."""
 
 
-def aligned(before: Floats, now: Floats, expected: Floats, gate: float, reach: float) -> tuple[Pairs, Floats]:
-    """Which of ``now`` are which of ``before``, after the shift that explains most of them.
+def squared_distances(first: Floats, second: Floats) -> Floats:
+    """``(N, M)`` squared distances in px^2."""
+    x, y = first[:, :1] - second[:, 0], first[:, 1:] - second[:, 1]
+    return x * x + y * y
+
+
+def best_shift(before: Floats, now: Floats, gate: float, reach: float) -> tuple[Floats, float]:
+    """The shift that lays most of ``before`` over ``now``, and how many it explains.
 
     Args:
-        expected: ``(2,)`` likely shift; one farther off than ``gate`` px is not considered.
-        reach: how far from its shifted place a point may be found, px.
-
-    Returns ``(P, 2)`` index pairs (before, now), one to one, and the ``(2,)`` shift.
+        gate: the longest shift considered, px.
+        reach: how far from its shifted place a point may be found, px; the nearer, the more it counts.
     """
-    if not len(before) or not len(now):
-        return np.empty((0, 2), np.intp), expected
     apart = now[None, :, :] - before[:, None, :]
     shifts = apart.reshape(-1, 2)
-    off = np.square(shifts - expected).sum(axis=1)
-    shifts = shifts[off <= gate * gate]
+    length = np.hypot(shifts[:, 0], shifts[:, 1])
+    near = length <= gate
+    shifts, length = shifts[near], length[near]
     if not len(shifts):
-        return np.empty((0, 2), np.intp), expected
-    missed = np.square(apart[None] - shifts[:, None, None, :]).sum(axis=3).min(axis=2)
-    closeness = np.maximum(1.0 - missed / reach**2, 0.0).sum(axis=1)
-    far = np.sqrt(np.square(shifts - expected).sum(axis=1)) / gate
-    best = shifts[int((closeness - _FAR * far).argmax())]
-    pairs = _mutual(apart - best, reach)
-    if len(pairs):
-        best = np.median(apart[pairs[:, 0], pairs[:, 1]], axis=0)
-        pairs = _mutual(apart - bent(before, pairs, apart[pairs[:, 0], pairs[:, 1]], best)[:, None, :], reach)
-    return pairs, best
+        return np.zeros(2), 0.0
+    x = apart[None, :, :, 0] - shifts[:, 0, None, None]
+    y = apart[None, :, :, 1] - shifts[:, 1, None, None]
+    missed = (x * x + y * y).min(axis=2)
+    explained = np.maximum(1.0 - missed / reach**2, 0.0).sum(axis=1)
+    best = int((explained - _FAR / gate * length).argmax())
+    return shifts[best], float(explained[best])
 
 
-def _mutual(apart: Floats, reach: float) -> Pairs:
-    """Pairs that are each other's nearest, no farther apart than ``reach``."""
-    distance = np.square(apart).sum(axis=2)
-    nearest = distance.argmin(axis=1)
-    rows = np.arange(len(distance))
-    good = (distance.argmin(axis=0)[nearest] == rows) & (distance[rows, nearest] <= reach * reach)
+def mutual_pairs(squares: Floats, reach: Floats | float) -> Pairs:
+    """``(P, 2)`` pairs of rows and columns that are each other's nearest, none beyond ``reach`` px (of each row).
+
+    Args:
+        squares: ``(N, M)`` squared distances.
+    """
+    if not squares.size:
+        return np.empty((0, 2), np.intp)
+    nearest = squares.argmin(axis=1)
+    rows = np.arange(len(squares))
+    good = (squares.argmin(axis=0)[nearest] == rows) & (squares[rows, nearest] <= np.square(reach))
     return np.column_stack((rows[good], nearest[good]))
 
 
-def nearest_pairs(first: Floats, second: Floats, reach: float) -> Pairs:
-    """``(P, 2)`` index pairs of points that are each other's nearest, no farther apart than ``reach`` px."""
-    return _mutual(second[None, :, :] - first[:, None, :], reach)
+def best_pairs(squares: Floats, reach: Floats) -> Pairs:
+    """``(P, 2)`` pairs of rows and columns with the least sum of squares, none beyond ``reach`` px (of each row).
+
+    Mutually nearest ones are that sum wherever none of the others left over is near anything.
+    """
+    pairs, limit = mutual_pairs(squares, reach), np.square(reach)[:, None]
+    near = squares <= limit
+    rows, columns = near.any(axis=1), near.any(axis=0)
+    if rows.sum() <= len(pairs) or columns.sum() <= len(pairs):
+        return pairs
+    left, top = np.flatnonzero(rows), np.flatnonzero(columns)
+    inner = squares[np.ix_(left, top)]
+    first, second = linear_sum_assignment(np.minimum(inner, limit[left]))
+    good = near[left[first], top[second]]
+    return np.column_stack((left[first[good]], top[second[good]]))
 
 
-def bent(points: Floats, pairs: Pairs, shifts: Floats, fallback: Floats) -> Floats:
-    """The shift of every point: that of its neighbours among ``pairs``, weighted by nearness, ``(N, 2)``."""
-    if not len(pairs):
-        return np.broadcast_to(fallback, points.shape)
-    known = points[pairs[:, 0]]
-    near = 1.0 / (np.square(points[:, None, :] - known[None, :, :]).sum(axis=2) + 100.0)
-    return np.asarray((near / near.sum(axis=1, keepdims=True)) @ shifts)
+def bent(points: Floats, known: Pairs, shifts: Floats, related: NDArray[np.bool_] | None = None) -> Floats:
+    """The shift of every point: that of its neighbours among the ``known`` ones, weighted by nearness, ``(N, 2)``.
+
+    Args:
+        known: ``(P,)`` indices of points whose ``(P, 2)`` ``shifts`` are known.
+        related: ``(N, P)`` which points are moved by which; None: by all. A point moved by none has shift 0.
+    """
+    near = 1.0 / (squared_distances(points, points[known]) + _SOFT)
+    if related is not None:
+        near = near * related
+    return np.asarray((near @ shifts) / np.maximum(near.sum(axis=1, keepdims=True), 1e-12))
 
 
 def rigid(before: Floats, now: Floats) -> tuple[float, Floats]:
@@ -68,13 +94,14 @@ def rigid(before: Floats, now: Floats) -> tuple[float, Floats]:
 
     ``now ~ R before + t``, least squares; needs two pairs at different places for a rotation.
     """
-    centre, moved = before.mean(axis=0), now.mean(axis=0)
-    a, b = before - centre, now - moved
-    angle = float(np.arctan2((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), (a * b).sum()))
+    count = len(before)
+    centre, moved = before.sum(axis=0) / count, now.sum(axis=0) / count
+    (xx, xy), (yx, yy) = ((before - centre).T @ (now - moved)).tolist()
+    angle = math.atan2(xy - yx, xx + yy)
     return angle, moved - rotation(angle) @ centre
 
 
 def rotation(angle: float) -> Floats:
     """``(2, 2)`` matrix of a rotation by ``angle`` rad from x towards y."""
-    c, s = np.cos(angle), np.sin(angle)
+    c, s = math.cos(angle), math.sin(angle)
     return np.array([[c, -s], [s, c]])

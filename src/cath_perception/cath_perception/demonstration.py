@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image
 from cath_perception.bags import BagReader, BagWriter
 from cath_perception.from_message import catheter_from_message, electrode_from_message
 from cath_perception.live import NODE, LiveError, Process, Session, stamp_of_cdr
+from cath_perception.motion import Motion
 from cath_perception.scoring import CatheterTally, Tally
 from cath_perception.types import PerceptionResult, StageTimes
 
@@ -25,7 +26,7 @@ OUTPUTS = {
     f"{NODE}/status": PerceptionStatus,
     f"{NODE}/motion": CatheterMotion,
 }
-ELECTRODES, CATHETERS, _, MASK, STATUS, _ = OUTPUTS
+ELECTRODES, CATHETERS, _, MASK, STATUS, MOTION = OUTPUTS
 MATCH_S, DRAIN_S = 20.0, 1.0
 
 
@@ -136,6 +137,23 @@ class Answers:
         electrodes = tuple(electrode_from_message(item) for item in topics[ELECTRODES].electrodes)
         total = topics[STATUS].total_ms if STATUS in topics else float("nan")
         return PerceptionResult(width, height, electrodes, catheters, mask, StageTimes(total=total))
+
+    def motion(self, stamp: int) -> Motion | None:
+        """The reference catheter's motion in the frame of that stamp; None if none was published."""
+        message = self._parts.get(stamp, {}).get(MOTION)
+        if message is None:
+            return None
+        return Motion(
+            valid=message.valid,
+            reference_time_s=message.reference_stamp.sec + message.reference_stamp.nanosec * 1e-9,
+            translation=np.array(message.translation_px),
+            rotation=message.rotation_rad,
+            centre=np.full(2, np.nan),
+            respiratory=np.array(message.respiratory_px),
+            cardiac=np.array(message.cardiac_px),
+            residual=message.residual_px,
+            quality=message.quality,
+        )
 
 
 def _unpack(bits: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ import math
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from rclpy.clock import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from cath_perception import transform
 from cath_perception.convert import pixels_from_compressed, pixels_from_image
 from cath_perception.diagnostics import State
 from cath_perception.errors import ImageError
@@ -51,6 +53,9 @@ class FrameHandler:
         bundle = perceptor.bundle
         perceptor.electrode_threshold = settings.electrode_threshold or bundle.electrode_threshold
         perceptor.mask_threshold = settings.mask_threshold or bundle.mask_threshold
+        self._perceptor.tracking = settings.tracking
+        tracker = self._perceptor.tracker
+        tracker.limits = replace(tracker.limits, predict_s=settings.lost_after)
 
     def restart(self) -> None:
         """Begin a new stream: counters at zero, any stamp and size may come next."""
@@ -130,6 +135,7 @@ class FrameHandler:
         self._outputs.publish_positions(
             result, seen.motion, self._reference_stamp(seen.motion), message.header
         )
+        self._publish_transform(seen.motion, message.header)
         latency = time.perf_counter() - arrived
         self._outputs.publish_pictures(result, pixels, message.header, self.metres_per_pixel)
         status.publish_ms = (time.perf_counter() - perceived) * 1e3
@@ -138,6 +144,18 @@ class FrameHandler:
         status.preprocess_ms += (converted - converting) * 1e3
         self.counters.processed += 1
         self._check_deadline(result, latency, status)
+
+    def _publish_transform(self, motion: Motion | None, header: Header) -> None:
+        """The motion as a transform, where that is asked for and there is one."""
+        mode, size = self._settings.motion_transform, self.metres_per_pixel
+        if mode == transform.OFF or motion is None or not motion.valid:
+            return
+        reason = transform.refusal(mode, header.frame_id, size)
+        if reason:
+            self._note = reason
+        else:
+            scale = size if mode == transform.METRES and size is not None else 1.0
+            self._outputs.publish_transform(transform.motion_transform(motion, header, scale))
 
     def _seconds(self, stamp: Time) -> float:
         """Time since the first frame, which floating point holds exactly enough."""

@@ -26,6 +26,7 @@ class Motion:
         reference_time_s: time of the reference frame; NaN without one.
         translation: ``(2,)`` x, y in px, of the centre of the catheter's electrodes.
         rotation: rad about that centre, from the x axis towards the y axis.
+        centre: ``(2,)`` x, y in px of that centre in the reference frame.
         respiratory, cardiac: ``(2,)`` parts of the translation in px.
         residual: root mean square distance of the electrodes in px after the motion is undone.
         quality: 0 to 1, from the share of electrodes seen and the residual.
@@ -35,6 +36,7 @@ class Motion:
     reference_time_s: float
     translation: Floats
     rotation: float
+    centre: Floats
     respiratory: Floats
     cardiac: Floats
     residual: float
@@ -106,7 +108,7 @@ class MotionEstimator:
     def _nothing(self) -> Motion:
         nothing = np.zeros(2)
         since = math.nan if self._reference is None else self._reference.time_s
-        return Motion(False, since, nothing, 0.0, nothing, nothing, 0.0, 0.0)
+        return Motion(False, since, nothing, 0.0, nothing, nothing, nothing, 0.0, 0.0)
 
     def _measured(
         self, reference: _Reference, places: dict[int, tuple[float, float]], time_s: float
@@ -125,4 +127,6 @@ class MotionEstimator:
         respiratory, cardiac = self._filter.update(translation, time_s)
         share = len(common) / len(reference.places)
         quality = share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2)
-        return Motion(True, reference.time_s, translation, angle, respiratory, cardiac, residual, quality)
+        return Motion(
+            True, reference.time_s, translation, angle, centre, respiratory, cardiac, residual, quality
+        )

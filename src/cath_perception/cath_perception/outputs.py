@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from builtin_interfaces.msg import Time
 from cath_msgs.msg import CatheterArray, CatheterMotion, CenterlineArray, ElectrodeArray
+from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -44,6 +45,7 @@ class Outputs:
         self._catheters = publisher(CatheterArray, "~/catheters")
         self._centerlines = publisher(CenterlineArray, "~/centerlines")
         self._motion = publisher(CatheterMotion, "~/motion")
+        self._transform = publisher(TransformStamped, "~/motion_transform")
         self._mask = publisher(Image, "~/mask")
         self._markers = publisher(MarkerArray, "~/markers")
         self._overlay = publisher(Image, "~/overlay")
@@ -65,6 +67,10 @@ class Outputs:
             self._centerlines.publish(centerline_array(result.catheters, header))
         if motion is not None and _heard(self._motion):
             self._motion.publish(motion_message(motion, reference, header))
+
+    def publish_transform(self, transform: TransformStamped) -> None:
+        """The motion once more, as a transform."""
+        self._transform.publish(transform)
 
     def publish_pictures(
         self,
@@ -88,6 +94,7 @@ class Outputs:
             self._catheters,
             self._centerlines,
             self._motion,
+            self._transform,
             self._mask,
             self._markers,
             self._overlay,

@@ -90,7 +90,7 @@ def _draw_centerline(picture: NDArray[Any], catheter: Catheter) -> None:
     ends = catheter.centerline.points[[0, min(6, len(catheter.centerline.points) - 1)]]
     ahead = (ends[0] - ends[1]) / max(float(np.hypot(*(ends[0] - ends[1]))), 1e-6)
     x, y = (ends[0] + 14.0 * ahead).tolist()
-    _write(picture, label, (x - 4.0, y + 4.0), 0.45, colour)
+    write(picture, label, (x - 4.0, y + 4.0), 0.45, colour)
 
 
 def _draw_electrode(picture: NDArray[Any], electrode: Electrode) -> None:
@@ -103,7 +103,7 @@ def _draw_electrode(picture: NDArray[Any], electrode: Electrode) -> None:
         cv2.circle(picture, _fixed(centre), 20, (40, 40, 255), -1, cv2.LINE_AA, _SHIFT)
     if electrode.index >= 0:
         corner = (float(centre[0] + half[0]) + 2.0, float(centre[1] - half[1]))
-        _write(picture, str(electrode.index + 1), corner, 0.3, colour)
+        write(picture, str(electrode.index + 1), corner, 0.3, colour)
 
 
 def _draw_footer(picture: NDArray[Any], result: PerceptionResult) -> None:
@@ -114,10 +114,10 @@ def _draw_footer(picture: NDArray[Any], result: PerceptionResult) -> None:
     height = min(18, picture.shape[0])
     strip = picture[-height:]
     strip[:] = (strip * 0.35).astype(np.uint8)
-    _write(picture, text, (6.0, picture.shape[0] - 5.5), 0.4, (235, 235, 235))
+    write(picture, text, (6.0, picture.shape[0] - 5.5), 0.4, (235, 235, 235))
 
 
-def _write(picture: NDArray[Any], text: str, at: tuple[float, float], size: float, colour: Colour) -> None:
+def write(picture: NDArray[Any], text: str, at: tuple[float, float], size: float, colour: Colour) -> None:
     """Text with a dark edge, kept within the picture."""
     (width, height), _ = cv2.getTextSize(text, _FONT, size, 1)
     x = int(min(max(at[0], 1.0), max(picture.shape[1] - width - 2.0, 1.0)))

@@ -42,7 +42,10 @@ class Settings:
     device: str
     centerlines: bool
     templates: str
+    tracking: bool
+    lost_after: float
     reference_type: str
+    motion_transform: str
     input_transport: str
     input_reliability: str
     use_camera_info: bool
@@ -90,10 +93,34 @@ PARAMETERS = (
         Change.UNCONFIGURED,
     ),
     Specification(
+        "tracking",
+        True,
+        "Follow catheters from frame to frame: lasting ids and indices, types from many frames, and motion; without it "
+        "each frame stands alone and ~/motion is silent. Needs centerlines.",
+        Change.ALWAYS,
+    ),
+    Specification(
+        "lost_after",
+        0.5,
+        "Seconds for which a catheter that is not seen is PREDICTED; then it is LOST. It is forgotten 5 s after it was "
+        "last seen.",
+        Change.ALWAYS,
+        0.0,
+        5.0,
+    ),
+    Specification(
         "reference_type",
         "coronary_sinus",
         "Type of the stationary catheter whose motion is published on ~/motion.",
         Change.UNCONFIGURED,
+    ),
+    Specification(
+        "motion_transform",
+        "off",
+        "Publish the reference catheter's motion as geometry_msgs/TransformStamped on ~/motion_transform: in metres (needs "
+        "the size of a pixel), or with a translation in pixels for overlays drawn in the image.",
+        Change.ALWAYS,
+        choices=("off", "pixels", "metres"),
     ),
     Specification(
         "input_transport",

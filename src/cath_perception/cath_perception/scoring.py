@@ -81,6 +81,14 @@ class Tally:
         }
 
 
+def _in_order(pairs: NDArray[np.intp], real: Catheter, limit: float) -> bool:
+    """Whether true electrodes farther apart than ``limit`` px are found in their order."""
+    order = pairs[np.argsort(pairs[:, 0]), 1]
+    places = np.array([(e.x, e.y) for e in real.electrodes])[order]
+    swapped = np.triu(order[:, None] > order[None, :], 1)
+    return not bool((swapped & (cdist(places, places) > limit)).any())
+
+
 @dataclass(slots=True)
 class CatheterTally:
     """Catheters against the truth through sequences; the truth's ids last through each."""
@@ -106,6 +114,8 @@ class CatheterTally:
 
         A true catheter is found by the answer that has most of its electrodes, half of them at least. Type and order
         are judged where it is seen whole: where nine tenths of its electrodes are in the answer, seen or bridged.
+        The order is right if there are as many electrodes as in truth and all that lie farther apart than the limit, as
+        those of a catheter seen end-on do not, come in the true order.
         """
         answers = [c for c in found if c.status is CatheterStatus.DETECTED and c.electrodes]
         self.frames += 1
@@ -123,9 +133,8 @@ class CatheterTally:
                 self.whole += 1
                 self.typed += best.type == real.type
                 self.mistyped += best.type not in (None, real.type)
-                order = pairs[np.argsort(pairs[:, 0]), 1]
                 exact = len(best.electrodes) == len(real.electrodes)
-                self.ordered += bool(exact and (np.diff(order) > 0).all())
+                self.ordered += exact and _in_order(pairs, real, self.limit * side / REFERENCE_PX)
         self.extra += len([c for c in answers if c.id not in used and len(c.electrodes) >= 2])
 
     @staticmethod

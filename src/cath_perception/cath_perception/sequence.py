@@ -16,7 +16,7 @@ from cath_perception.types import PerceptionResult
 
 @dataclass(frozen=True, slots=True)
 class SequenceResult:
-    """One frame of a sequence; ``motion`` is None where catheters were not computed."""
+    """One frame of a sequence; ``motion`` is None where catheters were not computed or not followed."""
 
     result: PerceptionResult
     motion: Motion | None
@@ -28,12 +28,26 @@ class SequencePerceptor:
     Args:
         perceptor: not closed with this one; it names types and may be used for single frames as well.
         reference_type: type of the catheter whose motion is followed.
+
+    Attributes:
+        tracking: False answers each frame alone; may be changed between frames, and then begins a new scene.
     """
 
     def __init__(self, perceptor: Perceptor, reference_type: str = "coronary_sinus") -> None:
-        self.perceptor = perceptor
+        self.perceptor, self._tracking = perceptor, True
         self.tracker = CatheterTracker(perceptor.recognizer)
         self.motion = MotionEstimator(reference_type)
+
+    @property
+    def tracking(self) -> bool:
+        """Whether catheters are followed from frame to frame."""
+        return self._tracking
+
+    @tracking.setter
+    def tracking(self, follow: bool) -> None:
+        if follow != self._tracking:
+            self._tracking = follow
+            self.reset()
 
     def __call__(self, pixels: NDArray[Any], time_s: float) -> SequenceResult:
         """Everything known after one more frame; raises what the perceptor raises.
@@ -41,8 +55,8 @@ class SequencePerceptor:
         ``time_s`` may begin anywhere; where it goes back, or pauses, a new scene begins. The time that tracking takes
         is part of ``times.grouping``.
         """
-        result = self.perceptor(pixels, recognize=False)  # types are voted on by the tracker
-        if result.catheters is None:
+        result = self.perceptor(pixels, recognize=not self._tracking)  # else types are the tracker's
+        if result.catheters is None or not self._tracking:
             return SequenceResult(result, None)
         begun = perf_counter()
         tracked = self.tracker.update(result, time_s)

@@ -1,83 +1,97 @@
-"""One catheter through time: its electrodes as lasting slots, its motion, and what has been said of its type."""
+"""One catheter through time: its electrodes as lasting slots in their order from the tip, its motion and its type."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats, Pairs, aligned, bent, nearest_pairs
-from cath_perception.catheters import project
-from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode
+from cath_perception.alignment import Floats, Pairs, bent, squared_distances
+from cath_perception.sightings import Sightings
+from cath_perception.types import CatheterStatus, Centerline
 
 MATURE = 6
 """Frames after which an electrode, or a catheter, is known well enough to be believed or not."""
+_LATE = 10
+"""The same for an electrode that was not there when the track began."""
 _MEMORY = 20
 _CONFIRMED, _CANDIDATE, _DROPPED = 0.6, 0.35, 0.25
+_APART = 0.6
+"""Electrodes are farther apart than this part of the reach."""
+_DOUBLE, _BESIDE = 0.4, 0.8
+"""A slot that was in another's shadow (within this part of the reach) in so much of the frames is no electrode."""
 _DAMPING_S = 0.15
-_VOTE_DECAY = 0.9
-_SAMPLES = 24
+_SMOOTHING = 0.2
+_WIDTH_PX = 8.0
+_FLIP, _SETTLED = -6.0, 30.0
+"""The balance of frames that showed the tip at this end at which it is changed to the other, and its greatest value."""
+
+_COLUMNS = (
+    "keys",
+    "places",
+    "boxes",
+    "scores",
+    "sigmas",
+    "frames",
+    "share",
+    "confirmed",
+    "seen",
+    "elsewhere",
+    "shadow",
+)
 
 
-@dataclass(slots=True)
-class Slot:
-    """One electrode of a track: ``key`` lasts as long as the track; ``share`` of frames in which it was seen."""
-
-    key: int
-    electrode: Electrode
-    frames: int = 1
-    share: float = 1.0
-    confirmed: bool = False
-
-    def note(self, seen: bool) -> None:
-        """Count one frame."""
-        self.frames += 1
-        self.share += (float(seen) - self.share) / min(self.frames, _MEMORY)
-        if self.frames >= MATURE:
-            self.confirmed = self.share >= (_DROPPED if self.confirmed else _CONFIRMED)
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether it should be forgotten."""
-        return not self.confirmed and self.frames >= 3 and self.share < _CANDIDATE
-
-
-@dataclass(slots=True)
-class Match:
-    """How a detection lies over a track: index pairs (slot, electrode), their common shift, mean line distance in px."""
-
-    pairs: Pairs
-    shift: Floats
-    line_distance: float
-
-
-@dataclass(slots=True)
 class Track:
-    """A catheter that is followed. Times are in s, positions in image px."""
+    """A catheter that is followed. Times are in s, positions in image px; slots are in order from the tip.
 
-    id: int
-    slots: list[Slot]
-    line: Centerline | None
-    score: float
-    seen_at: float
-    hits: int = 1
-    status: CatheterStatus = CatheterStatus.DETECTED
-    velocity: Floats = field(default_factory=lambda: np.zeros(2))
-    votes: dict[str | None, float] = field(default_factory=dict)
-    turned: float = 0.0
-    next_key: int = 0
-    recognized: int = 0
+    Attributes:
+        id: never used again.
+        keys: ``(N,)`` names of the slots, which last as long as the track.
+        places: ``(N, 2)`` where the electrodes are thought to be.
+        boxes: ``(N, 2)`` their boxes' sides, smoothed.
+        frames, share: ``(N,)`` how long each is known, and in which part of the last frames it was seen.
+        confirmed, seen: ``(N,)`` whether it is believed in, and was seen in the newest frame.
+        elsewhere: ``(N,)`` part of the last frames in which it lay on another shaft than most of the track.
+        shadow: ``(N,)`` part of the last frames in which it was not seen, but another right beside it was.
+        earlier: ``(N, N)`` evidence that the slot of the row comes before that of the column.
+        line: the newest centreline, from the tip.
+        born_with: how many electrodes it had when it began, with the lowest keys.
+        seen_at, hits: when it was last seen, and in how many frames.
+    """
 
-    @classmethod
-    def of(cls, identity: int, catheter: Catheter, time_s: float) -> Track:
-        """A new track of a detected catheter."""
-        slots = [Slot(key, electrode) for key, electrode in enumerate(catheter.electrodes)]
-        return cls(identity, slots, catheter.centerline, catheter.score, time_s, next_key=len(slots))
+    def __init__(
+        self,
+        identity: int,
+        rows: NDArray[np.intp],
+        seen: Sightings,
+        line: Centerline | None,
+        score: float,
+        time_s: float,
+    ) -> None:
+        count = len(rows)
+        self.id, self.line, self.score, self.seen_at, self.hits = identity, line, score, time_s, 1
+        self.status = CatheterStatus.DETECTED
+        self.velocity = np.zeros(2)
+        self.facing = 1.0
+        self.keys = np.arange(count)
+        self.next_key = self.born_with = count
+        self.places, self.boxes = seen.positions[rows], seen.boxes[rows]
+        self.scores, self.sigmas = seen.scores[rows], seen.sigmas[rows]
+        self.frames, self.share = np.ones(count), np.ones(count)
+        self.confirmed, self.seen = np.zeros(count, bool), np.ones(count, bool)
+        self.elsewhere, self.shadow = np.zeros(count), np.zeros(count)
+        self.earlier = np.triu(np.ones((count, count)), 1) - np.tril(np.ones((count, count)), -1)
 
     @property
-    def positions(self) -> Floats:
-        """``(slots, 2)`` where the electrodes are thought to be."""
-        return np.array([(s.electrode.x, s.electrode.y) for s in self.slots], np.float64).reshape(-1, 2)
+    def width(self) -> float:
+        """The shaft's width in px."""
+        return max(self.line.width, 1.0) if self.line is not None else _WIDTH_PX
+
+    @property
+    def reach(self) -> float:
+        """How far from its expected place an electrode may be found, px."""
+        return max(0.6 * self.width, 4.0)
 
     @property
     def mature(self) -> bool:
@@ -85,151 +99,157 @@ class Track:
         return self.hits >= MATURE
 
     @property
-    def type(self) -> tuple[str | None, float]:
-        """The type most often recognized, and its share of the votes 0..1; None without a majority."""
-        total = sum(self.votes.values())
-        named = {kind: votes for kind, votes in self.votes.items() if kind is not None}
-        if not named or total <= 0:
-            return None, 0.0
-        best = max(named, key=lambda kind: named[kind])
-        share = named[best] / total
-        return (best, share) if share > 0.5 else (None, 0.0)
+    def believed(self) -> NDArray[np.bool_]:
+        """``(N,)`` the slots believed in; while the track is young, those seen most of the time."""
+        return self.confirmed if self.mature else self.confirmed | (self.share >= 0.5)
 
-    def vote(self, kind: str | None, confidence: float) -> None:
-        """Take note of what this frame's pattern looks like."""
-        self.votes = {name: votes * _VOTE_DECAY for name, votes in self.votes.items()}
-        self.votes[kind] = self.votes.get(kind, 0.0) + (1.0 - _VOTE_DECAY) * (confidence if kind else 0.5)
+    @property
+    def guiding(self) -> NDArray[np.bool_]:
+        """``(N,)`` the slots by which the track is found again: those believed in, or all where there are none."""
+        believed = self.believed
+        return believed if believed.any() else np.ones(len(self.keys), bool)
+
+    @property
+    def believed_keys(self) -> tuple[int, ...]:
+        """The keys of the slots believed in, from the tip."""
+        return tuple(self.keys[self.believed].tolist())
 
     def drift(self, time_s: float) -> Floats:
         """``(2,)`` shift expected since it was last seen: its velocity, soon spent."""
         since = max(time_s - self.seen_at, 0.0)
-        return self.velocity * _DAMPING_S * (1.0 - np.exp(-since / _DAMPING_S))
+        return self.velocity * (_DAMPING_S * (1.0 - math.exp(-since / _DAMPING_S)))
 
-    def match(self, catheter: Catheter, positions: Floats, time_s: float, gate: float) -> Match:
-        """Lay a detection over the track; ``gate`` px bounds the shift."""
-        drift = self.drift(time_s)
-        width = self.line.width if self.line is not None else 8.0
-        pairs, shift = aligned(self.positions, positions, drift, gate, max(0.6 * width, 4.0))
-        return Match(pairs, shift, _line_distance(self.line, catheter.centerline, shift))
+    def see(self, pairs: Pairs, expected: Floats, seen: Sightings, time_s: float) -> Floats:
+        """Take in a frame in which the track was seen; returns its ``(2,)`` shift since it was last seen.
 
-    def update(self, catheter: Catheter, match: Match, time_s: float) -> dict[int, int]:
-        """Take in a matched detection; returns the key of the slot of each of its electrodes that has one."""
-        since = time_s - self.seen_at
-        if since > 0:
-            self.velocity = 0.5 * self.velocity + 0.5 * match.shift / since
+        Args:
+            pairs: of slots and sightings.
+            expected: ``(N, 2)`` where the slots should be; those not seen move from there with their neighbours.
+        """
+        slots, rows = pairs[:, 0], pairs[:, 1]
+        before = self.places
+        self.seen = np.zeros(len(self.keys), bool)
+        self.places = expected
+        if len(pairs):
+            self._move(slots, seen.positions[rows], expected, before, time_s)
+            self.seen[slots] = True
+            self.boxes[slots] += _SMOOTHING * (seen.boxes[rows] - self.boxes[slots])
+            self.scores[slots], self.sigmas[slots] = seen.scores[rows], seen.sigmas[rows]
         self.seen_at, self.status = time_s, CatheterStatus.DETECTED
         self.hits += 1
-        self.score = catheter.score
-        reverse = self._is_reversed(match.pairs)
-        self._move(catheter, match)
-        owners = {int(electrode): self.slots[slot].key for slot, electrode in match.pairs.tolist()}
-        line = catheter.centerline
-        if line is not None and reverse:
-            line = Centerline(np.ascontiguousarray(line.points[::-1]), line.width)
-        self.line = line
-        return owners
+        return (self.places - before).sum(axis=0) / max(len(before), 1)
 
-    def fill(self, loose: list[Electrode]) -> dict[int, int]:
-        """Put loose electrodes (of other pieces, or taken for another catheter's) into slots believed in that are empty.
-
-        Returns the slot's key for each place in ``loose`` that was used.
-        """
-        empty = [slot for slot in self.slots if slot.confirmed and not slot.electrode.visible]
-        if not empty or not loose:
-            return {}
-        places = np.array([(s.electrode.x, s.electrode.y) for s in empty])
-        width = self.line.width if self.line is not None else 8.0
-        pairs = nearest_pairs(places, np.array([(e.x, e.y) for e in loose]), max(0.6 * width, 4.0))
-        for slot, electrode in pairs.tolist():
-            empty[slot].electrode = loose[electrode]
-        return {electrode: empty[slot].key for slot, electrode in pairs.tolist()}
+    def _move(
+        self, slots: NDArray[np.intp], now: Floats, expected: Floats, before: Floats, time_s: float
+    ) -> None:
+        since = time_s - self.seen_at
+        if since > 0:
+            shift = (now - before[slots]).sum(axis=0) / len(slots)
+            self.velocity = 0.4 * self.velocity + 0.6 / since * shift
+        if len(slots) < len(expected):
+            self.places = expected + bent(expected, slots, now - expected[slots])
+        self.places[slots] = now
 
     def miss(self, time_s: float, predict_s: float) -> None:
         """The track was not seen in this frame."""
-        for slot in self.slots:
-            slot.electrode = replace(slot.electrode, visible=False)
+        self.seen = np.zeros(len(self.keys), bool)
         recent = time_s - self.seen_at <= predict_s
         self.status = CatheterStatus.PREDICTED if recent else CatheterStatus.LOST
 
-    def catheter(self, time_s: float, fading_s: float) -> Catheter:
-        """What is to be reported of the track now; ``fading_s`` is when an unseen one's score reaches 0."""
-        electrodes = [replace(s.electrode, catheter=self.id, index=i) for i, s in enumerate(self.shown)]
-        line, score = self.line, self.score
-        if self.status is not CatheterStatus.DETECTED:
-            dx, dy = self.drift(time_s).tolist()
-            electrodes = [replace(e, x=e.x + dx, y=e.y + dy) for e in electrodes]
-            if line is not None:
-                line = Centerline(line.points + np.array((dx, dy), np.float32), line.width)
-            score *= max(0.0, 1.0 - (time_s - self.seen_at) / fading_s)
-        kind, confidence = self.type if len(electrodes) >= 3 else (None, 0.0)
-        return Catheter(self.id, tuple(electrodes), line, score, kind, confidence, self.status)
+    def count(self, main: NDArray[np.bool_]) -> None:
+        """End a frame in which the track was seen: count what was, and forget slots without hope.
 
-    @property
-    def shown(self) -> list[Slot]:
-        """The slots believed in, from the tip; while the track is young, those seen most of the time."""
-        young = not self.mature
-        return [slot for slot in self.slots if slot.confirmed or (young and slot.share >= 0.5)]
+        ``main``: ``(N,)`` whether a slot, if seen, lay on the shaft on which most lay.
+        """
+        self.frames += 1.0
+        weight = 1.0 / np.minimum(self.frames, _MEMORY)
+        self.share += weight * (self.seen - self.share)
+        if not main.all() or self.elsewhere.any():
+            self.elsewhere += self.seen * weight * (~main - self.elsewhere)
+        if not self.seen.all() or self.shadow.any():
+            self.shadow += weight * (self._in_shadow() - self.shadow)
+        known = self.frames >= np.where(self.keys < self.born_with, MATURE, _LATE)
+        self.confirmed = known & (self.share >= np.where(self.confirmed, _DROPPED, _CONFIRMED))
+        hopeless = ~self.confirmed & (self.frames >= 3) & (self.share < _CANDIDATE)
+        double = int(self.shadow.argmax()) if len(self.shadow) else 0
+        if len(self.shadow) and self.shadow[double] > _DOUBLE and known[double]:
+            hopeless[double] = True
+        if hopeless.any():
+            self.select(np.flatnonzero(~hopeless))
 
-    def ranks(self) -> dict[int, int]:
-        """The electrode index of each slot that is shown, by key."""
-        return {slot.key: index for index, slot in enumerate(self.shown)}
+    def _in_shadow(self) -> NDArray[np.bool_]:
+        """``(N,)`` the slots that were not seen, and lie where another was."""
+        shadow = np.zeros(len(self.keys), bool)
+        hidden = np.flatnonzero(~self.seen)
+        if len(hidden) and len(hidden) < len(shadow):
+            apart = squared_distances(self.places[hidden], self.places[self.seen]).min(axis=1)
+            shadow[hidden] = apart <= (_BESIDE * self.reach) ** 2
+        return shadow
 
-    def _move(self, catheter: Catheter, match: Match) -> None:
-        """Seen electrodes to where they are, the others along with their neighbours."""
-        before = self.positions
-        now = np.array([(e.x, e.y) for e in catheter.electrodes], np.float64).reshape(-1, 2)
-        shifts = now[match.pairs[:, 1]] - before[match.pairs[:, 0]]
-        moved = before + bent(before, match.pairs, shifts, match.shift)
-        for slot, (x, y) in zip(self.slots, moved.tolist(), strict=True):
-            slot.electrode = replace(slot.electrode, x=x, y=y, visible=False)
-        for index, electrode in match.pairs.tolist():
-            self.slots[index].electrode = catheter.electrodes[electrode]
+    def select(self, kept: NDArray[np.intp]) -> None:
+        """Keep these slots, in this order."""
+        for name in _COLUMNS:
+            setattr(self, name, getattr(self, name)[kept])
+        self.earlier = self.earlier[np.ix_(kept, kept)]
 
-    def settle(self, new: list[Electrode]) -> list[int]:
-        """End a frame: count what was seen, and give ``new`` electrodes slots. Returns the keys of these."""
-        for slot in self.slots:
-            slot.note(slot.electrode.visible)
-        self.slots = [slot for slot in self.slots if not slot.hopeless]
-        keys = self._adopt(new)
-        self._settle_direction()
-        return keys
+    def add(self, seen: Sightings, row: int) -> int:
+        """A new slot for a sighting, where it lengthens the way through the slots least. Returns its key.
 
-    def _adopt(self, new: list[Electrode]) -> list[int]:
-        """New slots in their places along the shaft."""
-        if not new or self.line is None:
-            return []
-        added = [Slot(self.next_key + n, electrode) for n, electrode in enumerate(new)]
-        self.next_key += len(added)
-        everything = self.slots + added
-        places = np.array([(s.electrode.x, s.electrode.y) for s in everything], np.float64)
-        along = project(places, self.line.points.astype(np.float64)).along
-        for slot, place in zip(added, along[len(everything) - len(added) :], strict=True):
-            before = [n for n, s in enumerate(self.slots) if along[everything.index(s)] < place]
-            self.slots.insert(before[-1] + 1 if before else 0, slot)
-        return [slot.key for slot in added]
+        There is none (-1) for one that lies where another slot is.
+        """
+        place = seen.positions[row : row + 1]
+        if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
+            return -1
+        at = self._gap_for(seen.positions[row])
+        key, self.next_key = self.next_key, self.next_key + 1
+        measured = seen.positions[row], seen.boxes[row], seen.scores[row], seen.sigmas[row]
+        new = (key, *measured, 1.0, 1.0, False, True, 0.0, 0.0)
+        for name, value in zip(_COLUMNS, new, strict=True):
+            setattr(self, name, np.insert(getattr(self, name), at, value, axis=0))
+        earlier = np.insert(np.insert(self.earlier, at, 0.0, axis=0), at, 0.0, axis=1)
+        earlier[:at, at], earlier[at, :at] = 1.0, -1.0
+        earlier[at + 1 :, at], earlier[at, at + 1 :] = -1.0, 1.0
+        self.earlier = earlier
+        return key
 
-    def _is_reversed(self, pairs: Pairs) -> bool:
-        """Whether the detection runs the other way; the balance of all that did is kept."""
-        if len(pairs) < 2:
-            return False
-        trend = float(np.sign(np.diff(pairs[np.argsort(pairs[:, 0]), 1])).sum())
-        self.turned = float(np.clip(0.95 * self.turned + (1.0 if trend < 0 else -1.0), -10.0, 10.0))
-        return trend < 0
+    def _gap_for(self, place: Floats) -> int:
+        if len(self.places) < 2:
+            return self._end_for(place)
+        away = np.hypot(*(self.places - place).T)
+        gaps = np.hypot(*np.diff(self.places, axis=0).T)
+        longer = np.concatenate((away[:1], (away[:-1] + away[1:] - gaps), away[-1:]))
+        return int(longer.argmin())
 
-    def _settle_direction(self) -> None:
-        """Turn round once most detections say so."""
-        if self.turned > 5.0:
-            self.turned = -self.turned
-            self.slots.reverse()
+    def _end_for(self, place: Floats) -> int:
+        if self.line is None or not len(self.places):
+            return len(self.places)
+        ends = (
+            np.square(self.line.points[:, None, :] - np.stack((self.places[0], place)))
+            .sum(axis=2)
+            .argmin(axis=0)
+        )
+        return int(ends[1] > ends[0])
+
+    def note_order(self, slots: NDArray[np.intp], ranks: Floats, weight: float) -> None:
+        """Count evidence (``weight`` 0..1) that ``slots`` lie along the shaft as their ``ranks`` say, and go by all."""
+        before = np.sign(ranks[None, :] - ranks[:, None])
+        at = np.ix_(slots, slots)
+        self.earlier[at] += weight * (before - self.earlier[at])
+        later = (self.earlier < 0).sum(axis=1)
+        if (np.diff(later) < 0).any():
+            self.select(later.argsort(kind="stable"))
+
+    def note_facing(self, weight: float) -> None:
+        """Count evidence for (above 0) or against (below) the tip being at this end; turn round once it is too much."""
+        self.facing = min(self.facing + weight, _SETTLED)
+        if self.facing < _FLIP:
+            self.facing = -self.facing
+            self.select(np.arange(len(self.keys))[::-1])
+            self.earlier = -self.earlier
             if self.line is not None:
-                self.line = Centerline(np.ascontiguousarray(self.line.points[::-1]), self.line.width)
+                self.line = turned(self.line)
 
 
-def _line_distance(first: Centerline | None, second: Centerline | None, shift: Floats) -> float:
-    """Mean distance in px of the shorter of two curves from the other, the first shifted; infinite without one."""
-    if first is None or second is None:
-        return float("inf")
-    a = first.points[:: max(1, len(first.points) // _SAMPLES)] + shift
-    b = second.points[:: max(1, len(second.points) // (2 * _SAMPLES))]
-    apart = np.square(a[:, None, :] - b[None, :, :]).sum(axis=2)
-    return float(min(np.sqrt(apart.min(axis=1)).mean(), np.sqrt(apart.min(axis=0)).mean()))
+def turned(line: Centerline) -> Centerline:
+    """The line from its other end."""
+    return Centerline(np.ascontiguousarray(line.points[::-1]), line.width)

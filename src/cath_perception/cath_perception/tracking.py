@@ -1,24 +1,36 @@
-"""Catheters through a sequence: lasting ids and electrode indices, prediction of short losses, types voted on."""
+"""Catheters through a sequence: lasting ids and electrode indices, prediction of short losses, types from all frames."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats
+from cath_perception.alignment import Floats, Pairs
+from cath_perception.association import associate
+from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
-from cath_perception.track import Match, Track
-from cath_perception.types import Catheter, CatheterStatus, Electrode, PerceptionResult
+from cath_perception.reporting import reported
+from cath_perception.shafts import Shafts
+from cath_perception.sightings import Sightings
+from cath_perception.track import MATURE, Track
+from cath_perception.types import Catheter, CatheterStatus, PerceptionResult
 
-_NEVER = 1e3
-_SHARE_OF_PATTERN = 0.4
-"""A catheter is the same if so much of the smaller pattern of electrodes is found again."""
 _SHARE_OF_PIECE = 0.6
 """A detection so much of whose electrodes belong to tracked catheters is a piece of these and no catheter of its own."""
-_SETTLED_VOTES = 10
-_VOTES_EVERY = 5
+_STRANGE = 0.6
+"""An electrode that was on another catheter's shaft in so much of the frames is that one's."""
+_SETTLED_LOOKS, _LOOK_EVERY = 8, 15
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a track lies in a frame: ``(P, 2)`` pairs of its slots and sightings, ``(slots, 2)`` expected places in px."""
+
+    pairs: Pairs
+    expected: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class TrackingLimits:
         gap_s: a longer pause between frames begins a new scene.
         jump: largest shift between frames, in parts of the image's longer side ...
         jump_per_s: ... and how much more for every second a catheter was not seen, up to ``largest_jump``.
+        pan, pan_s: where all catheters go so far (in the same parts) within so many seconds, the view itself moves.
     """
 
     predict_s: float = 0.5
@@ -39,28 +52,39 @@ class TrackingLimits:
     jump: float = 0.05
     jump_per_s: float = 0.05
     largest_jump: float = 0.15
+    pan: float = 0.12
+    pan_s: float = 0.5
 
 
 class CatheterTracker:
     """Gives the catheters of successive frames ids and electrode indices that last.
 
+    Electrodes are followed one by one, whatever shaft each frame counts them to; the shafts tell which belong together
+    when a track begins.
+
     Attributes:
+        limits: may be changed between frames.
         scene: counts up when everything known was dropped: at a pause, a size that changes, time that goes back, or a
-            jump of all catheters at once. Ids are never used again.
+            jump or a common drift of all catheters at once. Ids are never used again.
     """
 
     def __init__(self, recognizer: Recognizer, limits: TrackingLimits | None = None) -> None:
         self.scene = 0
-        self._recognizer, self._limits = recognizer, limits or TrackingLimits()
+        self.limits = limits or TrackingLimits()
+        self._recognizer = recognizer
         self._tracks: list[Track] = []
+        self._names: dict[int, Naming] = {}
         self._next_id = 0
         self._frame = 0
         self._time: float | None = None
         self._size = (0, 0)
+        self._course: list[tuple[float, list[float]]] = []
 
     def reset(self) -> None:
         """Drop everything known; the next frame begins a new scene."""
         self._tracks.clear()
+        self._names.clear()
+        self._course.clear()
         self._time = None
         self.scene += 1
 
@@ -68,8 +92,9 @@ class CatheterTracker:
         """Electrodes of a catheter seen in the newest frame and believed in, px, by a key that lasts with its track."""
         for track in self._tracks:
             if track.id == identity and track.status is CatheterStatus.DETECTED:
-                seen = [slot for slot in track.slots if slot.electrode.visible and slot.confirmed]
-                return {slot.key: (slot.electrode.x, slot.electrode.y) for slot in seen}
+                there = track.seen & track.confirmed
+                places = map(tuple, track.places[there].tolist())
+                return dict(zip(track.keys[there].tolist(), places, strict=True))
         return {}
 
     def update(self, result: PerceptionResult, time_s: float) -> PerceptionResult:
@@ -82,143 +107,155 @@ class CatheterTracker:
         if result.catheters is None:
             return result
         self._begin(result, time_s)
-        places = [_positions(catheter) for catheter in result.catheters]
-        matches = self._assign(result.catheters, places, time_s)
-        if self._jumped(result.catheters, matches):
+        seen = Sightings.of(result)
+        shafts = Shafts(result.catheters)
+        found = self._find(seen, shafts, time_s)
+        if self._jumped(shafts, found) or self._panned(found, time_s):
             self.reset()
-            matches = {}
+            found = {}
+            shafts, seen = Shafts(result.catheters), Sightings.of(result)
         self._time, self._size = time_s, (result.width, result.height)
-        owners = self._update_tracks(result.catheters, matches, time_s)
-        self._identify(time_s)
-        reported = [track for track in self._tracks if track.seen_at == time_s or track.mature]
-        catheters = tuple(track.catheter(time_s, self._limits.forget_s) for track in reported)
-        return replace(result, electrodes=self._named(result, owners), catheters=catheters)
+        self._follow(found, seen, shafts, time_s)
+        self._begin_tracks(seen, shafts, time_s)
+        self._forget(time_s)
+        self._look()
+        return reported(result, self._tracks, self._names, seen, time_s, self.limits.forget_s)
 
     def _begin(self, result: PerceptionResult, time_s: float) -> None:
         if self._time is None:
             return
         pause = time_s - self._time
-        if pause < 0 or pause > self._limits.gap_s or (result.width, result.height) != self._size:
+        if pause < 0 or pause > self.limits.gap_s or (result.width, result.height) != self._size:
             self.reset()
 
-    def _assign(
-        self, found: tuple[Catheter, ...], places: list[Floats], time_s: float
-    ) -> dict[int, tuple[Track, Match]]:
-        """The track of each detected catheter that has one, by its place in ``found``."""
-        if not found or not self._tracks:
-            return {}
-        costs = np.full((len(self._tracks), len(found)), _NEVER)
-        matches: dict[tuple[int, int], Match] = {}
-        for row, track in enumerate(self._tracks):
-            for column, catheter in enumerate(found):
-                match = track.match(catheter, places[column], time_s, self._gate(track, time_s))
-                cost = _cost(track, catheter, match)
-                if cost is not None:
-                    costs[row, column], matches[row, column] = cost, match
-        rows, columns = linear_sum_assignment(costs)
-        return {
-            int(column): (self._tracks[row], matches[row, column])
-            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-            if (row, column) in matches
-        }
+    def _find(self, seen: Sightings, shafts: Shafts, time_s: float) -> dict[int, Found]:
+        """Where each track that is there lies, by its place; those that are lost take what others leave."""
+        found: dict[int, Found] = {}
+        lost = [track.status is CatheterStatus.LOST for track in self._tracks]
+        free = np.ones(len(seen.positions), bool)
+        for group in (
+            [n for n, gone in enumerate(lost) if not gone],
+            [n for n, gone in enumerate(lost) if gone],
+        ):
+            tracks = [self._tracks[n] for n in group]
+            gates = [self._gate(track, time_s) for track in tracks]
+            association = associate(tracks, seen, free, time_s, gates)
+            for n, pairs, expected in zip(group, association.pairs, association.expected, strict=True):
+                if len(pairs):
+                    found[n] = Found(pairs, expected)
+                    free[pairs[:, 1]] = False
+        shafts.give({n: place.pairs for n, place in found.items()}, seen)
+        for n, shaft in shafts.alike(
+            [(n, t, t.drift(time_s)) for n, t in enumerate(self._tracks) if n not in found]
+        ):
+            found[n] = Found(
+                np.empty((0, 2), np.intp), self._tracks[n].places + self._tracks[n].drift(time_s)
+            )
+            shafts.owner[shaft] = n
+        return found
 
     def _gate(self, track: Track, time_s: float) -> float:
         """How far the track may have gone, px."""
-        limits, side = self._limits, max(self._size)
+        limits, side = self.limits, max(self._size)
         share = limits.jump + limits.jump_per_s * max(time_s - track.seen_at, 0.0)
         return side * min(share, limits.largest_jump)
 
-    def _jumped(self, found: tuple[Catheter, ...], matches: dict[int, tuple[Track, Match]]) -> bool:
+    def _jumped(self, shafts: Shafts, found: dict[int, Found]) -> bool:
         """Whether catheters were there, none of them is, and as many others are: another view."""
         there = [
-            t for t in self._tracks if t.status is CatheterStatus.DETECTED and t.mature and len(t.slots) >= 3
+            n
+            for n, t in enumerate(self._tracks)
+            if t.status is CatheterStatus.DETECTED and t.mature and len(t.keys) >= 3
         ]
-        still = any(track in there for track, _ in matches.values())
-        new = sum(len(catheter.electrodes) >= 3 and i not in matches for i, catheter in enumerate(found))
-        return bool(there) and not still and new >= len(there)
+        new = sum(len(c.electrodes) >= 3 and shafts.owner[n] < 0 for n, c in enumerate(shafts.catheters))
+        return bool(there) and not any(n in found for n in there) and new >= len(there)
 
-    def _update_tracks(
-        self,
-        found: tuple[Catheter, ...],
-        matches: dict[int, tuple[Track, Match]],
-        time_s: float,
-    ) -> dict[tuple[int, int], tuple[Track, int]]:
-        """Bring all tracks up to date; returns track and slot key of each electrode (catheter, index) that has one."""
-        owners: dict[tuple[int, int], tuple[Track, int]] = {}
-        for column, (track, match) in matches.items():
-            keys = track.update(found[column], match, time_s)
-            owners |= {(found[column].id, index): (track, key) for index, key in keys.items()}
-        for track, _ in matches.values():
-            loose = _unowned(found, owners)
-            keys = track.fill(loose)
-            owners |= {(loose[i].catheter, loose[i].index): (track, key) for i, key in keys.items()}
-        for column, catheter in enumerate(found):
-            new = _unowned((catheter,), owners)
-            if column in matches:
-                home = matches[column][0]
-                added = home.settle(new)
-            elif len(catheter.electrodes) - len(new) >= max(2.0, _SHARE_OF_PIECE * len(catheter.electrodes)):
-                continue  # a piece of a catheter that is known
-            else:
-                home = Track.of(self._next_id, replace(catheter, electrodes=tuple(new)), time_s)
-                added = [slot.key for slot in home.slots]
-                self._next_id += 1
-                self._tracks.append(home)
-            owners |= {(e.catheter, e.index): (home, key) for e, key in zip(new, added, strict=False)}
-        for track in self._tracks:
-            if track.seen_at != time_s:
-                track.miss(time_s, self._limits.predict_s)
-        self._tracks = [t for t in self._tracks if self._is_kept(t, time_s)]
-        return owners
+    def _panned(self, found: dict[int, Found], time_s: float) -> bool:
+        """Whether the view moves: all catheters together, in one direction, farther than hearts and lungs move them."""
+        moving = [
+            t.velocity.tolist()
+            for n, t in enumerate(self._tracks)
+            if n in found and t.mature and len(t.keys) >= 3
+        ]
+        since = 0.0 if self._time is None else time_s - self._time
+        middle = [sorted(axis)[len(axis) // 2] * since for axis in zip(*moving, strict=True)] or [0.0, 0.0]
+        self._course = [(t, s) for t, s in self._course if time_s - t <= self.limits.pan_s] + [
+            (time_s, middle)
+        ]
+        gone = [sum(axis) for axis in zip(*(shift for _, shift in self._course), strict=True)]
+        return math.hypot(*gone) > self.limits.pan * max(self._size)
 
-    def _is_kept(self, track: Track, time_s: float) -> bool:
-        limit = self._limits.forget_s if track.mature else self._limits.predict_s
-        return time_s - track.seen_at <= limit
+    def _follow(self, found: dict[int, Found], seen: Sightings, shafts: Shafts, time_s: float) -> None:
+        """Bring all tracks up to date."""
+        for n, track in enumerate(self._tracks):
+            if n not in found:
+                track.miss(time_s, self.limits.predict_s)
+                continue
+            pairs = found[n].pairs
+            seen.key[pairs[:, 1]], seen.track[pairs[:, 1]] = track.keys[pairs[:, 0]], track.id
+            shift = track.see(pairs, found[n].expected, seen, time_s)
+            on_main = np.ones(len(track.keys), bool)
+            on_main[pairs[:, 0]] = ~shafts.is_other(n, seen.shafts[pairs[:, 1]])
+            track.count(on_main)
+            shafts.line_for(n, track, pairs, seen, shift)
+            self._part_with_strangers(track, seen)
+        for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
+            owner = shafts.owner[seen.shafts[new]]
+            if owner >= 0:
+                track = self._tracks[owner]
+                seen.track[new], seen.key[new] = track.id, track.add(seen, new)
 
-    def _identify(self, time_s: float) -> None:
-        """Recognize one catheter a frame, the one with the fewest votes; more seldom once all have many."""
-        seen = [t for t in self._tracks if t.status is CatheterStatus.DETECTED and len(t.slots) >= 3]
-        track = min(seen, key=lambda t: t.recognized, default=None)
+    def _part_with_strangers(self, track: Track, seen: Sightings) -> None:
+        """Drop electrodes that have been on another catheter's shaft for long: they are that one's."""
+        strange = (track.elsewhere > _STRANGE) & (track.frames >= MATURE)
+        if strange.any():
+            gone = np.isin(seen.key, track.keys[strange]) & (seen.track == track.id)
+            seen.track[gone] = seen.key[gone] = -1
+            track.select(np.flatnonzero(~strange))
+
+    def _begin_tracks(self, seen: Sightings, shafts: Shafts, time_s: float) -> None:
+        """A track for every shaft that is no known catheter's and no piece of one."""
+        for shaft, catheter in enumerate(shafts.catheters):
+            if shafts.owner[shaft] >= 0:
+                continue
+            mine = seen.shafts == shaft
+            new = np.flatnonzero(mine & (seen.track < 0))
+            if mine.sum() - len(new) >= max(2.0, _SHARE_OF_PIECE * mine.sum()):
+                continue
+            self._add_track(new[seen.ranks[new].argsort()], catheter, seen, time_s)
+
+    def _add_track(self, rows: NDArray[np.intp], catheter: Catheter, seen: Sightings, time_s: float) -> None:
+        track = Track(self._next_id, rows, seen, catheter.centerline, catheter.score, time_s)
+        seen.track[rows], seen.key[rows] = track.id, track.keys
+        self._next_id += 1
+        self._tracks.append(track)
+        self._names[track.id] = Naming(self._recognizer)
+
+    def _forget(self, time_s: float) -> None:
+        kept = [t for t in self._tracks if time_s - t.seen_at <= self._memory(t)]
+        if len(kept) < len(self._tracks):
+            self._tracks = kept
+            self._names = {track.id: self._names[track.id] for track in kept}
+
+    def _memory(self, track: Track) -> float:
+        """How long the track is known though not seen, s."""
+        return self.limits.forget_s if track.mature else self.limits.predict_s
+
+    def _look(self) -> None:
+        """Examine one catheter a frame: one that changed, one that is little known, or now and then any."""
         self._frame += 1
-        if track is None or (track.recognized >= _SETTLED_VOTES and self._frame % _VOTES_EVERY):
-            return
-        track.recognized += 1
-        now = track.catheter(time_s, self._limits.forget_s)
-        track.vote(*self._recognizer.identify(now, allow_false=False))
+        due = [
+            (self._due(track), track.id, track)
+            for track in self._tracks
+            if track.status is CatheterStatus.DETECTED and track.believed.sum() >= 3
+        ]
+        soonest, _, track = min(due, default=(np.inf, -1, None))
+        if track is not None and soonest <= self._frame:
+            self._names[track.id].examine(track, self._frame)
 
-    def _named(
-        self, result: PerceptionResult, owners: dict[tuple[int, int], tuple[Track, int]]
-    ) -> tuple[Electrode, ...]:
-        """This frame's electrodes with the ids and indices of their tracks."""
-        ranks = {track.id: track.ranks() for track, _ in owners.values()}
-        named = []
-        for electrode in result.electrodes:
-            track, key = owners.get((electrode.catheter, electrode.index), (None, -1))
-            identity, index = (-1, -1) if track is None else (track.id, ranks[track.id].get(key, -1))
-            named.append(replace(electrode, catheter=identity, index=index))
-        return tuple(named)
-
-
-def _unowned(
-    found: tuple[Catheter, ...], owners: dict[tuple[int, int], tuple[Track, int]]
-) -> list[Electrode]:
-    """Electrodes of these detections that no slot has."""
-    return [e for c in found for e in c.electrodes if (e.catheter, e.index) not in owners]
-
-
-def _positions(catheter: Catheter) -> Floats:
-    return np.array([(e.x, e.y) for e in catheter.electrodes], np.float64).reshape(-1, 2)
-
-
-def _cost(track: Track, catheter: Catheter, match: Match) -> float | None:
-    """How unlike a detection is to a track, 0 (the same) to 2; None if it cannot be the same."""
-    width = catheter.centerline.width if catheter.centerline is not None else 8.0
-    believed = sum(slot.confirmed or not track.mature for slot in track.slots)
-    smaller, larger = sorted((believed, len(catheter.electrodes)))
-    off = min(match.line_distance / (4.0 * width), 1.0)
-    share = len(match.pairs) / max(smaller, 1)
-    if smaller == 0 or share < _SHARE_OF_PATTERN or (smaller >= 3 and len(match.pairs) < 2):
-        return 1.0 + off if match.line_distance <= width else None  # by the shaft alone
-    if smaller < 3 and match.line_distance > 3.0 * width:
-        return None
-    return 1.0 - len(match.pairs) / larger + 0.5 * off
+    def _due(self, track: Track) -> int:
+        """The frame in which the track should be examined again."""
+        name = self._names[track.id]
+        if name.weight < _SETTLED_LOOKS or name.examined != track.believed_keys:
+            return name.looked_at + 1
+        return name.looked_at + _LOOK_EVERY

@@ -65,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sequences, as they are and with 20 %% dropped and 10 %% added",
     )
     parser.add_argument(
+        "--through-model",
+        action="store_true",
+        help="measure these on what the model sees of the sequences' pictures",
+    )
+    parser.add_argument(
         "--seconds", type=float, default=60.0, help="length of each of these sequences (default 60)"
     )
 
@@ -136,6 +141,11 @@ def _facts(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _catheters(args: argparse.Namespace) -> int:
+    if args.through_model:
+        with Perceptor.open(args.model, args.backend, electrode_threshold=args.threshold) as perceptor:
+            seen = on_sequences(args.first_seed, args.catheters, perceptor, args.seconds)
+        _report(f"{args.model}, {args.catheters} sequences of {args.seconds:g} s", {"seen": seen}, args.json)
+        return 0
     degrees = {"as they are": Damage(0.0, 0.0), "20 % dropped, 10 % added": Damage()}
     figures = {
         name: on_sequences(args.first_seed, args.catheters, damage, args.seconds)

@@ -13,6 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from cath_perception.errors import CathError, SourceError
+from cath_perception.motion_picture import MotionPicture
 from cath_perception.overlay import draw
 from cath_perception.pictures import VideoWriter, add_truth, contact_sheet
 from cath_perception.scoring import CatheterTally, Tally
@@ -112,7 +113,7 @@ def _generator_key() -> str:
 
 def _show(bag: Path, answers: Any, out: Path) -> tuple[tuple[Tally, CatheterTally] | None, dict[str, float]]:
     """Write video and contact sheet; score against the truth where the recording has it."""
-    tally, identities = Tally(), CatheterTally()
+    tally, identities, moving = Tally(), CatheterTally(), MotionPicture()
     electrodes, catheters, answered = 0, 0, 0
     tiles: list[Any] = []
     with BagSource(bag) as source, VideoWriter(out / "video.mp4", source.info.rate_hz) as video:
@@ -128,6 +129,9 @@ def _show(bag: Path, answers: Any, out: Path) -> tuple[tuple[Tally, CatheterTall
             electrodes += len(result.electrodes)
             catheters += sum(c.status is CatheterStatus.DETECTED for c in result.catheters or ())
             picture = draw(frame.pixels, result)
+            motion = answers.motion(stamp)
+            if motion is not None:
+                moving.draw(picture, motion, result.catheters or (), frame.time_s)
             if frame.truth is not None:
                 truth_known = True
                 truth = [(e.x, e.y) for c in frame.truth for e in c.electrodes]

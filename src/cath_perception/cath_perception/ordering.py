@@ -1,0 +1,159 @@
+"""The order of a catheter's electrodes along its shaft, also where the shaft crosses itself. All lengths are image px."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_FEWEST_ON_RING = 6
+_FLATTEST = 0.05
+_THINNEST_PX = 1.2
+_ROUNDNESS = 0.22
+_OPEN = np.radians(150.0)
+_NEARER = 2.5
+"""A branch so much farther off than the nearest one is not the electrode's."""
+_MOST_CROSSED = 3
+_OTHER_BRANCH, _OFF_LINE_PX = 1.0, 1.0
+"""What it costs to put an electrode on a branch that is not the nearest, and an electrode's usual distance from its line."""
+_OPENING_COUNTS, _TIP_COUNTS = 6.0, 10.0
+"""How much it speaks for beginning with an electrode that the gap before it is wide, and that the line begins there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Electrodes in their order from the line's beginning.
+
+    Attributes:
+        order: ``(N,)`` indices into the positions given.
+        along: ``(N,)`` places along the shaft in px, increasing, in that order.
+        cost: what speaks against it in itself, natural logarithm of odds: electrodes put on a branch farther off.
+        angles: for electrodes on a loop their ``(N,)`` angles in rad on it, seen from its axis; None elsewhere.
+    """
+
+    order: NDArray[np.intp]
+    along: Floats
+    cost: float = 0.0
+    angles: Floats | None = None
+
+
+def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[Arrangement]:
+    """The orders that ``(N, 2)`` electrodes may have along a ``(M, 2)`` centreline, the likeliest first.
+
+    There are several where the shaft crosses itself at an electrode. Those on a loop are ordered round it, which also
+    holds where it is seen edge-on and its two sides lie over each other; the centreline then tells only direction and
+    beginning. Without a line, or where an electrode is farther off it than ``reach``, the order given is the only one.
+    """
+    chords = np.concatenate(([0.0], np.cumsum(_lengths(np.diff(positions, axis=0)))))
+    as_given = Arrangement(np.arange(len(positions)), chords)
+    if line is None or len(line) < 3:
+        return [as_given]
+    places, off, other, farther = _places(positions, line)
+    angles = on_ring(positions)
+    if angles is not None:
+        return [_round_ring(positions, angles, places, np.isnan(other), line[0])]
+    if off.max() > reach:
+        return [as_given]
+    crossed = np.flatnonzero(~np.isnan(other))[:_MOST_CROSSED].tolist()
+    choices = []
+    for taken in range(1 << len(crossed)):
+        chosen, cost = places.copy(), 0.0
+        for bit, electrode in enumerate(crossed):
+            if taken >> bit & 1:
+                chosen[electrode] = other[electrode]
+                cost += _OTHER_BRANCH + float(farther[electrode]) / (2.0 * _OFF_LINE_PX**2)
+        choices.append(_along(chosen, cost))
+    return choices
+
+
+def _along(places: Floats, cost: float) -> Arrangement:
+    order = places.argsort(kind="stable")
+    return Arrangement(order, np.maximum.accumulate(places[order] + np.arange(len(order)) * 1e-3), cost)
+
+
+def on_ring(positions: Floats) -> Floats | None:
+    """Angles in rad of ``(N, 2)`` points round the ellipse they lie on, as seen from its axis; None where they do not.
+
+    A circle seen at an angle is an ellipse, which the square root of the points' inverse covariance makes a circle again.
+    """
+    if len(positions) < _FEWEST_ON_RING:
+        return None
+    away = positions - positions.mean(axis=0)
+    (a, b), (_, c) = (away.T @ away / len(away)).tolist()
+    half, spread = (a + c) / 2.0, float(np.hypot((a - c) / 2.0, b))
+    thin, wide = max(half - spread, 0.0) ** 0.5, (half + spread) ** 0.5
+    if thin < max(_FLATTEST * wide, _THINNEST_PX):
+        return None
+    turn = 0.5 * np.arctan2(2.0 * b, a - c)
+    cos, sin = np.cos(turn), np.sin(turn)
+    major, minor = (away @ (cos, sin)) / wide, (away @ (-sin, cos)) / thin
+    radius = np.hypot(major, minor)
+    if radius.std() > _ROUNDNESS * radius.mean():
+        return None
+    angles = np.arctan2(minor, major)
+    return angles if _openings(np.sort(angles)).max() < _OPEN else None
+
+
+def _openings(angles: Floats) -> Floats:
+    """The angle from each of the sorted ones to the next, round to the first."""
+    return np.diff(angles, append=angles[0] + 2.0 * np.pi)
+
+
+def _round_ring(
+    positions: Floats, angles: Floats, places: Floats, certain: NDArray[np.bool_], tip: Floats
+) -> Arrangement:
+    """The way round that agrees best with the places along the line, beginning at its end or after a wide gap."""
+    count = len(angles)
+    cyclic = angles.argsort()
+    rank = np.empty(count, np.intp)
+    rank[cyclic] = np.arange(count)
+    starts = np.arange(count)
+    forward = (rank[None, :] - starts[:, None]) % count  # (starts, electrodes)
+    ranks = np.concatenate((forward, count - 1 - forward))
+    known = np.flatnonzero(certain) if certain.sum() >= 3 else np.arange(count)
+    later = np.sign(places[known][None, :] - places[known][:, None])
+    seen = ranks[:, known]
+    agreed = (np.sign(seen[:, None, :] - seen[:, :, None]) * later).sum(axis=(1, 2)) / 2.0
+    opening = np.roll(_openings(angles[cyclic]), 1)  # before each start
+    wide = np.log(np.maximum(opening / np.median(opening), 1.0))
+    pitch = np.median(_lengths(np.diff(positions[cyclic], axis=0)))
+    at_tip = np.maximum(1.0 - _lengths(positions[cyclic] - tip) / max(pitch, 1.0), 0.0)
+    # going backwards from a start, the tip is the electrode before it
+    ends = np.concatenate((at_tip, np.roll(at_tip, 1)))
+    best = int((agreed + _OPENING_COUNTS * np.tile(wide, 2) + _TIP_COUNTS * ends).argmax())
+    order = ranks[best].argsort()
+    turned = np.unwrap(angles[order])
+    along = np.concatenate(([0.0], np.cumsum(_lengths(np.diff(positions[order], axis=0)))))
+    return Arrangement(order, along, 0.0, np.abs(turned - turned[0]))
+
+
+def _places(positions: Floats, line: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Nearest place of each position along a line and distance from it; the place on another branch that is nearly as
+    near, or NaN, and how much farther that is (px^2)."""
+    steps = np.diff(line, axis=0)
+    arcs = np.concatenate(([0.0], np.cumsum(_lengths(steps))))
+    x, y = positions[:, :1] - line[:, 0], positions[:, 1:] - line[:, 1]
+    squares = x * x + y * y
+    nearest = squares.argmin(axis=1)
+    off = np.sqrt(squares[np.arange(len(positions)), nearest])
+    places = arcs[nearest] + _ahead(positions, line, nearest)
+    far = np.abs(arcs - places[:, None]) > 4.0 * _NEARER + off[:, None]
+    rivals = np.where(far, squares, np.inf)
+    second = rivals.argmin(axis=1)
+    away = rivals[np.arange(len(positions)), second]
+    other = arcs[second] + _ahead(positions, line, second)
+    return places, off, np.where(away <= (off + _NEARER) ** 2, other, np.nan), away - off * off
+
+
+def _ahead(positions: Floats, line: Floats, vertex: NDArray[np.intp]) -> Floats:
+    """How far each position lies beyond its vertex of the line, along it."""
+    tangent = line[np.minimum(vertex + 1, len(line) - 1)] - line[np.maximum(vertex - 1, 0)]
+    spacing = np.maximum(_lengths(tangent), 1e-9)
+    return np.clip(((positions - line[vertex]) * tangent).sum(axis=1) / spacing, -spacing, spacing)
+
+
+def _lengths(vectors: Floats) -> Floats:
+    return np.hypot(vectors[:, 0], vectors[:, 1])

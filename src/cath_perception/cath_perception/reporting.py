@@ -1,0 +1,71 @@
+"""Tracks as the catheters and electrodes of a frame's result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cath_perception.naming import Naming
+from cath_perception.sightings import Sightings
+from cath_perception.track import Track
+from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode, PerceptionResult
+
+_FILLED_SCORE = 0.5
+
+
+def reported(
+    result: PerceptionResult,
+    tracks: Sequence[Track],
+    names: Mapping[int, Naming],
+    seen: Sightings,
+    time_s: float,
+    fading_s: float,
+) -> PerceptionResult:
+    """The result with what is known of its catheters and electrodes; ``fading_s`` is when an unseen one's score is 0."""
+    electrodes: dict[tuple[int, int], Electrode] = {}
+    catheters = tuple(
+        _catheter(track, names[track.id], electrodes, time_s, fading_s)
+        for track in tracks
+        if track.seen_at == time_s or track.mature
+    )
+    owners = zip(seen.track.tolist(), seen.key.tolist(), strict=True)
+    named = tuple(
+        electrodes.get(owner) or Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, owner[0], -1)
+        for e, owner in zip(result.electrodes, owners, strict=True)
+    )
+    return replace(result, electrodes=named, catheters=catheters)
+
+
+def _catheter(
+    track: Track, name: Naming, electrodes: dict[tuple[int, int], Electrode], time_s: float, fading_s: float
+) -> Catheter:
+    """One track; its electrodes that are seen are put into ``electrodes`` by track and key, too."""
+    places, line, score = track.places, track.line, track.score
+    if track.status is not CatheterStatus.DETECTED:
+        drift = track.drift(time_s)
+        places = places + drift
+        line = None if line is None else Centerline(line.points + drift.astype(np.float32), line.width)
+        score *= max(0.0, 1.0 - (time_s - track.seen_at) / fading_s)
+    slots = np.flatnonzero(track.believed)
+    keys = track.keys[slots].tolist()
+    indices, fillers = name.numbering(tuple(keys))
+    columns = (places, track.boxes, track.scores, track.sigmas, track.seen)
+    table = list(zip(*(column[slots].tolist() for column in columns), strict=True))
+    made = []
+    for row, key, index in zip(table, keys, indices, strict=True):
+        if index >= 0:
+            (x, y), (width, height), sureness, sigma, visible = row
+            electrode = Electrode(x, y, width, height, sureness, sigma, track.id, index, visible)
+            made.append(electrode)
+            if visible:
+                electrodes[track.id, key] = electrode
+    for filler in fillers:
+        (x, y), (width, height), sureness, sigma, _ = table[keys.index(filler.key)]
+        x, y, sureness = x + filler.offset[0], y + filler.offset[1], _FILLED_SCORE * sureness
+        made.append(Electrode(x, y, width, height, sureness, sigma, track.id, filler.index, False))
+    if fillers:
+        made.sort(key=lambda electrode: electrode.index)
+    kind, confidence = name.type if len(made) >= 3 else (None, 0.0)
+    return Catheter(track.id, tuple(made), line, score, kind, confidence, track.status)

@@ -1,0 +1,93 @@
+"""Which shaft of a frame is which track's. All positions and lengths are image px."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cath_perception.alignment import Floats, Pairs
+from cath_perception.sightings import Sightings
+from cath_perception.track import Track, turned
+from cath_perception.types import Catheter, Centerline
+
+_SAMPLES = 24
+
+
+class Shafts:
+    """The shafts of one frame.
+
+    Attributes:
+        catheters: as grouped in the frame.
+        owner: of each, the place of the track that it belongs to; -1 for none.
+        main: by the place of each track that was seen, the shaft on which most of its electrodes lie.
+    """
+
+    def __init__(self, catheters: Sequence[Catheter]) -> None:
+        self.catheters = catheters
+        self.owner = [-1] * len(catheters)
+        self.main: dict[int, int] = {}
+
+    def give(self, pairs: dict[int, Pairs], seen: Sightings) -> None:
+        """Give each shaft to the track that has most electrodes on it, if it has none on another more."""
+        most = [0] * len(self.catheters)
+        for track, found in pairs.items():
+            shafts = seen.shafts[found[:, 1]]
+            votes = np.bincount(shafts[shafts >= 0], minlength=1)
+            main, count = int(votes.argmax()), int(votes.max())
+            if not count:
+                continue
+            self.main[track] = main
+            if count > most[main]:
+                self.owner[main], most[main] = track, count
+
+    def is_other(self, place: int, shafts: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of these shafts are not the track's main one and belong to another track."""
+        others = shafts != self.main.get(place, -1)
+        if place not in self.main or not others.any():
+            return np.zeros(len(shafts), bool)
+        owners = np.array([*self.owner, -1])[shafts]
+        return np.asarray(others & (owners >= 0) & (owners != place))
+
+    def alike(self, unseen: Sequence[tuple[int, Track, Floats]]) -> Iterator[tuple[int, int]]:
+        """Tracks (place, track, shift) whose electrodes are not seen, but whose shaft is: their place and the shaft's."""
+        for place, track, shift in unseen:
+            free = [n for n, owner in enumerate(self.owner) if owner < 0]
+            apart = [_apart(track.line, self.catheters[n].centerline, shift) for n in free]
+            if apart and min(apart) <= track.width:
+                yield place, free[int(np.argmin(apart))]
+
+    def line_for(self, place: int, track: Track, pairs: Pairs, seen: Sightings, shift: Floats) -> None:
+        """Bring a track's centreline up to date: its shaft's, turned to begin at the tip, or the old one moved along."""
+        shaft = self.owner.index(place) if place in self.owner else -1
+        line = self.catheters[shaft].centerline if shaft >= 0 else None
+        if line is None:
+            if track.line is not None:
+                track.line = Centerline(track.line.points + shift.astype(np.float32), track.line.width)
+            return
+        track.score = self.catheters[shaft].score
+        on = pairs[seen.shafts[pairs[:, 1]] == shaft]
+        ranks = seen.ranks[on[:, 1]].tolist()  # pairs rise with the slots
+        trend = sum((b > a) - (b < a) for a, b in pairwise(ranks))
+        backwards = trend < 0 or (trend == 0 and track.line is not None and _runs_back(track.line, line))
+        track.line = turned(line) if backwards else line
+        if trend:
+            track.note_facing(1.0 if trend > 0 else -1.0)
+
+
+def _runs_back(before: Centerline, now: Centerline) -> bool:
+    first, last = before.points[0], before.points[-1]
+    ahead = np.square(now.points[0] - first).sum() + np.square(now.points[-1] - last).sum()
+    return bool(ahead > np.square(now.points[-1] - first).sum() + np.square(now.points[0] - last).sum())
+
+
+def _apart(first: Centerline | None, second: Centerline | None, shift: Floats) -> float:
+    """Mean distance in px of the shorter of two curves from the other, the first shifted; infinite without one."""
+    if first is None or second is None:
+        return float("inf")
+    a = first.points[:: max(1, len(first.points) // _SAMPLES)] + shift
+    b = second.points[:: max(1, len(second.points) // (2 * _SAMPLES))]
+    apart = np.square(a[:, None, :] - b[None, :, :]).sum(axis=2)
+    return float(min(np.sqrt(apart.min(axis=1)).mean(), np.sqrt(apart.min(axis=0)).mean()))

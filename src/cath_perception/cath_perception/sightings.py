@@ -1,0 +1,47 @@
+"""A frame's electrodes as arrays. All positions and lengths are image px."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cath_perception.alignment import Floats
+from cath_perception.types import PerceptionResult
+
+
+@dataclass(slots=True)
+class Sightings:
+    """A frame's electrodes as arrays.
+
+    Attributes:
+        positions: ``(N, 2)`` px.
+        boxes: ``(N, 2)`` width and height, px.
+        scores, sigmas: ``(N,)``.
+        shafts: ``(N,)`` place of the catheter in the frame's result, -1 for one of none.
+        ranks: ``(N,)`` index on that catheter.
+        track, key: ``(N,)`` id of the track each one belongs to and the key of its slot, filled in by tracking; -1 none.
+    """
+
+    positions: Floats
+    boxes: Floats
+    scores: Floats
+    sigmas: Floats
+    shafts: NDArray[np.intp]
+    ranks: NDArray[np.intp]
+    track: NDArray[np.intp]
+    key: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, result: PerceptionResult) -> Sightings:
+        """Those of one frame."""
+        place = {catheter.id: n for n, catheter in enumerate(result.catheters or ())}
+        rows = [
+            (e.x, e.y, e.width, e.height, e.score, e.sigma, place.get(e.catheter, -1), e.index)
+            for e in result.electrodes
+        ]
+        table = np.array(rows, np.float64).reshape(-1, 8)
+        shafts, ranks = table[:, 6].astype(np.intp), table[:, 7].astype(np.intp)
+        none = np.full(len(table), -1)
+        return cls(table[:, :2], table[:, 2:4], table[:, 4], table[:, 5], shafts, ranks, none, none.copy())

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from cath_perception.alignment import bent, best_pairs, best_shift, mutual_pairs, squared_distances
+
+EVEN = np.column_stack((np.arange(6) * 12.0, np.zeros(6)))
+
+
+def test_the_shift_that_explains_most_is_found_and_even_spacing_does_not_slip():
+    shift, explained = best_shift(EVEN, EVEN + np.array((5.0, 2.0)), 30.0, 5.0)
+    assert shift.tolist() == [5.0, 2.0]
+    assert explained == pytest.approx(6.0)
+    shift, explained = best_shift(EVEN, EVEN[1:] + np.array((4.0, 0.0)), 30.0, 5.0)
+    assert shift.tolist() == [4.0, 0.0]
+    assert best_shift(EVEN, EVEN + 100.0, 30.0, 5.0)[1] == 0.0
+
+
+def test_all_are_paired_where_nearest_ones_would_leave_some_over():
+    before = np.array([[0.0, 0.0], [5.0, 0.0]])
+    now = np.array([[-3.0, 0.0], [1.0, 0.0]])  # both nearest to the first
+    squares = squared_distances(before, now)
+    reach = np.full(2, 6.0)
+    assert mutual_pairs(squares, reach).tolist() == [[0, 1]]
+    assert best_pairs(squares, reach).tolist() == [[0, 0], [1, 1]]
+    assert best_pairs(np.full((2, 3), 100.0), reach).shape == (0, 2)
+    assert best_pairs(np.empty((0, 3)), np.empty(0)).shape == (0, 2)
+
+
+def test_points_move_with_their_neighbours_and_only_those_they_are_related_to():
+    points = np.array([[0.0, 0.0], [10.0, 0.0], [200.0, 0.0]])
+    moved = bent(points, np.array([0, 2]), np.array([[4.0, 0.0], [0.0, 8.0]]))
+    assert moved[1, 0] > 3.9
+    related = np.array([[True, False], [False, False], [False, True]])
+    alone = bent(points, np.array([0, 2]), np.array([[4.0, 0.0], [0.0, 8.0]]), related)
+    assert alone.tolist() == [[4.0, 0.0], [0.0, 0.0], [0.0, 8.0]]
