@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.centerline import Trace, arc_lengths, resampled, smoothed
-from cath_perception.skeleton import Floats, greedy_pairs, turning
+from cath_perception.centerline import Trace
+from cath_perception.curves import Curves, arc_lengths
+from cath_perception.paths import Floats, greedy_pairs
+from cath_perception.skeleton import turning
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
@@ -220,7 +222,8 @@ def _from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Flo
 
 
 def _even(points: Floats, spacing: float) -> Floats:
-    return smoothed(resampled(points, arc_lengths(points), spacing), closed=False)
+    even, _ = Curves.of([points], [False]).even(spacing, np.ones(len(points), bool))
+    return even.smooth().points
 
 
 def _spacing(shaft: Trace) -> float:
