@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
 from cath_perception.curves import Curves, arc_lengths
 from cath_perception.paths import Floats, greedy_pairs
@@ -16,8 +17,6 @@ from cath_perception.skeleton import turning
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
-_REACH = 1.0
-"""An electrode belongs to a centreline that passes within this distance."""
 _TIP_REACH = 3.0
 """An electrode beyond an end of a centreline, and in its direction, is this far away at most."""
 _HOP = 4.0
@@ -54,18 +53,18 @@ def group(
     """
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
     shafts = _sorted(traces)
-    owner, onto = _owners(positions, shafts)
+    owner, along = assign(positions, shafts)
     if shafts and (owner < 0).any():
         shafts = _joined(shafts, positions)
-        loose = positions[_owners(positions, shafts)[0] < 0]
+        loose = positions[assign(positions, shafts)[0] < 0]
         shafts = _sorted([_reaching_tips(shaft, loose) for shaft in shafts])
-        owner, onto = _owners(positions, shafts)
+        owner, along = assign(positions, shafts)
     named = list(electrodes)
     catheters = []
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
-        points, along = _from_tip(shaft, onto[number].along[mine], width, height)
-        ordered = mine[np.argsort(along, kind="stable")].tolist()
+        points, places = _from_tip(shaft, along[mine], width, height)
+        ordered = mine[np.argsort(places, kind="stable")].tolist()
         for index, which in enumerate(ordered):
             named[which] = _named(electrodes[which], number, index)
         rings = tuple(named[which] for which in ordered)
@@ -105,21 +104,10 @@ def _named(e: Electrode, catheter: int, index: int) -> Electrode:
     return Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, catheter, index, e.visible)
 
 
-def _owners(positions: Floats, shafts: list[Trace]) -> tuple[NDArray[np.intp], list[_Projection]]:
-    """For each position the shaft it is nearest to in widths, -1 beyond the reach of all; and where on each it lies."""
-    if not shafts:
-        return np.full(len(positions), -1), []
-    onto = [project(positions, shaft.points) for shaft in shafts]
-    widths = np.stack([p.distance / shaft.width for p, shaft in zip(onto, shafts, strict=True)])
-    owner = widths.argmin(axis=0)
-    owner[widths.min(axis=0) > _REACH] = -1
-    return owner, onto
-
-
 def _joined(shafts: list[Trace], positions: Floats) -> list[Trace]:
     """Join shafts between which a run of electrodes lies, one pair of ends after another."""
     while len(shafts) > 1:
-        loose = positions[_owners(positions, shafts)[0] < 0]
+        loose = positions[assign(positions, shafts)[0] < 0]
         ends = [(i, side) for i, shaft in enumerate(shafts) if not shaft.closed for side in (0, 1)]
         runs: dict[tuple[int, int], Floats] = {}
         for a in range(len(ends) if len(loose) else 0):

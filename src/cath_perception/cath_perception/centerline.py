@@ -22,10 +22,12 @@ _WIDEST_GAP = 4.0, 5.0
 """A gap is bridged up to this many px plus this many shaft widths, measured between skeletons' ends ..."""
 _LARGEST_TURN = math.radians(75.0)
 """... if the whole turn into and out of it is smaller."""
-_KINK = math.cos(math.radians(100.0))
-"""A curve that turns by more between two chords ..."""
+_KINK = math.cos(math.radians(150.0))
+"""A curve that turns by more between two chords is two: catheters do not bend that tight, even foreshortened ..."""
+_BORDER_KINK = math.cos(math.radians(90.0))
+"""... and near the image's border, where shafts leave side by side, already if it turns by more than this."""
 _KINK_CHORD = 2.0
-"""... as long as this many shaft widths is two curves: catheters do not bend that tight."""
+"""Length of a chord, and breadth of that border, in shaft widths."""
 _ACROSS = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
 
 
@@ -64,7 +66,7 @@ def trace_centerlines(
     distance: NDArray[Any] = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
     radius = float(np.median(distance[skeleton]))
     paths = [_trimmed(path, round(radius)) for path in graph_paths(skeleton_graph(skeleton, distance))]
-    paths = _unkinked([path for path in _bridged(paths, radius) if len(path.points) >= 3], radius)
+    paths = _unkinked(_bridged(paths, radius), radius, inner.shape)
     if not paths:
         return []
     curves, seen = _even(paths)
@@ -140,7 +142,7 @@ def joined(paths: list[Path], entered: list[int], closed: bool = False) -> Path:
     return Path(np.concatenate(points), np.concatenate(seen), free, closed)
 
 
-def _unkinked(paths: list[Path], radius: float) -> list[Path]:
+def _unkinked(paths: list[Path], radius: float, shape: tuple[int, ...]) -> list[Path]:
     """Cut where a curve turns sharper than a catheter can, and leave out what is too short."""
     reach = max(4, round(_KINK_CHORD * 2.0 * radius))
     kept, waiting = [], list(paths)
@@ -149,7 +151,7 @@ def _unkinked(paths: list[Path], radius: float) -> list[Path]:
         points = path.points
         if len(points) < _SHORTEST:
             continue
-        at = None if path.closed or len(points) < 2 * reach + 1 else _sharpest(points, reach)
+        at = None if path.closed or len(points) < 2 * reach + 1 else _sharpest(points, reach, shape)
         if at is None:
             kept.append(path)
             continue
@@ -158,14 +160,16 @@ def _unkinked(paths: list[Path], radius: float) -> list[Path]:
     return kept
 
 
-def _sharpest(points: Floats, reach: int) -> int | None:
+def _sharpest(points: Floats, reach: int, shape: tuple[int, ...]) -> int | None:
     """Where a curve turns sharpest between chords over ``reach`` points, None where it is not too sharp anywhere."""
     chord = points[reach:] - points[:-reach]
     into, out = chord[:-reach], chord[reach:]
-    length = np.hypot(chord[:, 0], chord[:, 1])
+    length = np.sqrt(np.square(chord).sum(axis=1))
     cosine = (into * out).sum(axis=1) / np.maximum(length[:-reach] * length[reach:], 1e-9)
     sharpest = int(cosine.argmin())
-    return sharpest + reach if cosine[sharpest] < _KINK else None
+    x, y = points[sharpest + reach].tolist()
+    inset = min(x, y, shape[1] - 1 - x, shape[0] - 1 - y)
+    return sharpest + reach if cosine[sharpest] < (_BORDER_KINK if inset < reach else _KINK) else None
 
 
 def _even(paths: list[Path]) -> tuple[Curves, NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ _LONGEST_OVERLAP = 5.0
 """The branch of two shafts that cross is one junction with its ends up to this many times their radii together ..."""
 _OVERLAP_TURN = math.radians(45.0)
 """... if neither turns by more on its way through."""
-_SHARED_TURN = math.radians(50.0)
+_SHARED_TURN = math.radians(75.0)
 """A longer branch is shared by two shafts if all four that meet its ends turn by less into it ..."""
 _LONGEST_SHARED = 60
 """... and it has no more px than this."""
@@ -213,12 +213,12 @@ def _pairs(graph: Graph, ends: list[End]) -> list[tuple[End, End]]:
 def _best_pairs(
     rest: tuple[int, ...], costs: dict[tuple[int, int], float]
 ) -> tuple[float, list[tuple[int, int]]]:
-    """The pairing of least total turn, an end left alone costing half the largest turn."""
+    """The pairing of least total turn, an end left alone costing the largest turn."""
     if not rest:
         return 0.0, []
     first, others = rest[0], rest[1:]
     total, chosen = _best_pairs(others, costs)
-    best = (total + _LARGEST_TURN / 2, chosen)
+    best = (total + _LARGEST_TURN, chosen)
     for other in others:
         if (first, other) in costs:
             total, chosen = _best_pairs(tuple(o for o in others if o != other), costs)

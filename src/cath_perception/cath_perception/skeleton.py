@@ -14,8 +14,17 @@ End = tuple[int, int]
 """(index of a branch or path, 0 for its start or 1 for its end)."""
 Vector = tuple[float, float]
 
-_TANGENT = 8
-"""Px over which a direction is measured."""
+_TANGENT = 13
+"""Px at a branch's end to which a parabola is fitted for its direction there."""
+
+
+def _end_slopes(count: int) -> tuple[float, ...]:
+    """Weights that give a parabola's slope at the last of ``count`` points; a line's where there are few."""
+    powers = np.vander(np.arange(1.0 - count, 1.0), 3 if count >= 7 else 2, increasing=True)
+    return tuple(np.linalg.pinv(powers)[1].tolist())
+
+
+_SLOPES = [_end_slopes(count) if count > 1 else (0.0,) * count for count in range(_TANGENT + 1)]
 
 
 @dataclass
@@ -59,13 +68,15 @@ class Graph:
     def approach(self, end: End) -> tuple[Vector, Vector]:
         """Where a branch reaches a junction's overlap, and its unit direction there, towards the junction."""
         pixels, cut = self.branches[end[0]].pixels, self.overlap(end)
-        last = len(pixels) - 1 - cut if end[1] else cut
-        before = max(0, last - _TANGENT) if end[1] else min(len(pixels) - 1, last + _TANGENT)
-        tip, tail = pixels[last], pixels[before]
-        x, y = float(self.x[tip]), float(self.y[tip])
-        dx, dy = x - self.x[tail], y - self.y[tail]
+        if end[1]:
+            pixels = pixels[max(0, len(pixels) - cut - _TANGENT) : len(pixels) - cut]
+        else:
+            pixels = pixels[cut : cut + _TANGENT][::-1]
+        weights = _SLOPES[len(pixels)]
+        dx = sum(w * self.x[p] for w, p in zip(weights, pixels, strict=True))
+        dy = sum(w * self.y[p] for w, p in zip(weights, pixels, strict=True))
         length = math.hypot(dx, dy) or 1.0
-        return (x, y), (dx / length, dy / length)
+        return (float(self.x[pixels[-1]]), float(self.y[pixels[-1]])), (dx / length, dy / length)
 
 
 def skeleton_graph(skeleton: NDArray[np.bool_], distance: NDArray[np.float32]) -> Graph:
