@@ -24,6 +24,12 @@ _HOP = 4.0
 _BORDER = 1.5
 """An end this near to the image's border is where the shaft enters."""
 
+_RING_ELECTRODES = 5
+"""A loop with fewer electrodes is not taken for a circular catheter's."""
+_LONG_TIP = 1.6
+"""A tip electrode is this many times as long as the others."""
+_TIP_SIZE = 0.4
+"""What that counts for in finding the tip, in lengths of the shaft."""
 _TIP_TURN = math.radians(45.0)
 _RUN_TURN = math.radians(100.0)
 _TANGENT = 8
@@ -54,16 +60,20 @@ def group(
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
     shafts = _sorted(traces)
     owner, along = assign(positions, shafts)
-    if shafts and (owner < 0).any():
-        shafts = _joined(shafts, positions)
-        loose = positions[assign(positions, shafts)[0] < 0]
-        shafts = _sorted([_reaching_tips(shaft, loose) for shaft in shafts])
-        owner, along = assign(positions, shafts)
+    loose = positions[owner < 0]
+    if shafts and len(loose):
+        reaching, loose = _joined(shafts, positions, loose)
+        reaching = [_reaching_tips(shaft, loose) for shaft in reaching]
+        if any(new is not old for new, old in zip(reaching, shafts, strict=False)):
+            shafts = _sorted(reaching)
+            owner, along = assign(positions, shafts)
     named = list(electrodes)
     catheters = []
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
-        points, places = _from_tip(shaft, along[mine], width, height)
+        shaft, places = _wound(shaft, along[mine])
+        largest = _largest([electrodes[i] for i in mine.tolist()], places)
+        points, places = _from_tip(shaft, places, largest, width, height)
         ordered = mine[np.argsort(places, kind="stable")].tolist()
         for index, which in enumerate(ordered):
             named[which] = _named(electrodes[which], number, index)
@@ -104,10 +114,9 @@ def _named(e: Electrode, catheter: int, index: int) -> Electrode:
     return Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, catheter, index, e.visible)
 
 
-def _joined(shafts: list[Trace], positions: Floats) -> list[Trace]:
-    """Join shafts between which a run of electrodes lies, one pair of ends after another."""
+def _joined(shafts: list[Trace], positions: Floats, loose: Floats) -> tuple[list[Trace], Floats]:
+    """Join shafts between which a run of loose electrodes lies, one pair of ends after another; what stays loose."""
     while len(shafts) > 1:
-        loose = positions[assign(positions, shafts)[0] < 0]
         ends = [(i, side) for i, shaft in enumerate(shafts) if not shaft.closed for side in (0, 1)]
         runs: dict[tuple[int, int], Floats] = {}
         for a in range(len(ends) if len(loose) else 0):
@@ -125,7 +134,8 @@ def _joined(shafts: list[Trace], positions: Floats) -> list[Trace]:
         second = shafts[j].points[::-1] if other else shafts[j].points
         whole = _merged(shafts[i], shafts[j], np.concatenate((first, runs[a, b], second)))
         shafts = [shaft for n, shaft in enumerate(shafts) if n not in (i, j)] + [whole]
-    return shafts
+        loose = positions[assign(positions, shafts)[0] < 0]
+    return shafts, loose
 
 
 def _run(first: Trace, side: int, second: Trace, other: int, loose: Floats) -> Floats | None:
@@ -177,23 +187,65 @@ def _reaching_tips(shaft: Trace, loose: Floats) -> Trace:
     return shaft if points is shaft.points else replace(shaft, points=_even(points, _spacing(shaft)))
 
 
-def _from_tip(shaft: Trace, along: Floats, width: int, height: int) -> tuple[Floats, Floats]:
+def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
+    """A loop that closes on itself may go round further than one sees: then the widest gap between its electrodes
+    lies beyond where it closes, and the curve is run on to there."""
+    points = shaft.points
+    along = arc_lengths(points)
+    for side in (0, 1) if len(places) >= _RING_ELECTRODES and not shaft.closed else ():
+        if not side:
+            points, places = points[::-1], along[-1] - places
+        loop = _touches(points, arc_lengths(points), shaft.width)
+        ring = np.sort(places[places >= loop])
+        if loop >= 0 and len(ring) >= _RING_ELECTRODES:
+            length = float(along[-1]) - loop
+            gaps = np.diff(np.append(ring, ring[0] + length))
+            widest = int(gaps[:-1].argmax())
+            if gaps[widest] > 1.3 * gaps[-1]:
+                stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
+                again = (arc_lengths(points) > loop) & (arc_lengths(points) <= stop)
+                shaft = replace(shaft, points=np.concatenate((points, points[again])))
+                return shaft, np.where((places >= loop) & (places <= stop), places + length, places)
+        if not side:
+            points, places = points[::-1], along[-1] - places
+    return shaft, places
+
+
+def _touches(points: Floats, along: Floats, width: float) -> float:
+    """Where along itself a curve comes back to with its end, -1 if nowhere."""
+    away = np.hypot(*(points - points[-1]).T)
+    away[along > along[-1] - 6.0 * width] = np.inf
+    nearest = int(away.argmin())
+    return float(along[nearest]) if away[nearest] <= 1.5 * width else -1.0
+
+
+def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
+    """1 if the first of the electrodes along the shaft is a long tip electrode, -1 if the last is, 0 if neither."""
+    if len(electrodes) < 3:
+        return 0
+    sizes = np.array([math.hypot(e.width, e.height) for e in electrodes])[np.argsort(places)]
+    limit = _LONG_TIP * float(np.median(sizes[1:-1]))
+    first, last = bool(sizes[0] > limit), bool(sizes[-1] > limit)
+    return first - last
+
+
+def _from_tip(shaft: Trace, along: Floats, largest: int, width: int, height: int) -> tuple[Floats, Floats]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
     length = _length(shaft)
     if shaft.closed:
         return _from_gap(shaft.points, along, length)
-    if _tip_is_start(shaft, along, length, width, height):
+    if _tip_is_start(shaft, along, length, largest, width, height):
         return shaft.points, along
     return shaft.points[::-1], length - along
 
 
-def _tip_is_start(shaft: Trace, along: Floats, length: float, width: int, height: int) -> bool:
-    """Electrodes sit near the tip; the shaft enters at the border. The former count for more."""
+def _tip_is_start(shaft: Trace, along: Floats, length: float, largest: int, width: int, height: int) -> bool:
+    """Electrodes sit near the tip, one longer than the rest at it; the shaft enters at the border, which counts less."""
     inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in (shaft.points[0], shaft.points[-1])]
     enters = [edge <= _BORDER * shaft.width for edge in inset]
     if not len(along):
         return bool(inset[0] >= inset[1])
-    start = float(along.min()) / length + 0.5 * enters[0]
+    start = float(along.min()) / length + 0.5 * enters[0] - _TIP_SIZE * largest
     end = 1.0 - float(along.max()) / length + 0.5 * enters[1]
     return start < end if start != end else bool(inset[0] >= inset[1])
 

@@ -24,6 +24,8 @@ _SHARED_TURN = math.radians(75.0)
 """A longer branch is shared by two shafts if all four that meet its ends turn by less into it ..."""
 _LONGEST_SHARED = 60
 """... and it has no more px than this."""
+_LASSO_TURN = math.radians(120.0)
+"""A shaft runs on into a ring if it turns by less."""
 _TANGENT = 8
 _MOST_ENDS = 6
 """Ends at one junction up to which every pairing is tried; beyond, the best pairs are taken one by one."""
@@ -68,6 +70,8 @@ def graph_paths(graph: Graph) -> list[Path]:
             links[first], links[second] = second, first
             if len(ends) > 2:
                 crossing.update((first, second))
+    for ends in meeting.values():
+        _open_ring(graph, ends, links)
     for index, sides in shared:
         _run_twice(graph, index, sides, links)
         crossing.update(*sides)
@@ -180,6 +184,26 @@ def _run_twice(
     for way, first, second in ((index, a, c), (twin, b, d)):
         links[first], links[way, 0] = (way, 0), first
         links[second], links[way, 1] = (way, 1), second
+
+
+def _open_ring(graph: Graph, ends: list[End], links: dict[End, End]) -> None:
+    """Let a shaft that ends at a ring run on into it: such is a loop that its own shaft carries."""
+    if len(ends) != 3:
+        return
+    for shaft in ends:
+        first, second = (end for end in ends if end is not shaft)
+        if shaft not in links and links.get(first, second) == second:
+            break
+    else:
+        return
+    beyond = {here: there for here, there in links.items() if here not in (first, second)}
+    if _far_end(first, beyond) != second:
+        return
+    turns = [turning(graph.approach(shaft)[1], graph.approach(end)[1], (0.0, 0.0)) for end in (first, second)]
+    if min(turns) < _LASSO_TURN:
+        into, tip = (first, second) if turns[0] <= turns[1] else (second, first)
+        links[shaft], links[into] = into, shaft
+        links.pop(tip, None)
 
 
 def _far_end(end: End, links: dict[End, End]) -> End:

@@ -38,13 +38,17 @@ class Branch:
 
 @dataclass
 class Graph:
-    """Branches over nodes; ``x``, ``y`` and ``radius`` (distance to the mask's edge) are the nodes', in px."""
+    """Branches over nodes; ``x``, ``y`` and ``radius`` (distance to the mask's edge) are the nodes', in px.
+
+    ``approaches`` are those worked out so far.
+    """
 
     x: list[int]
     y: list[int]
     radius: list[float]
     branches: list[Branch] = field(default_factory=list)
     rings: list[list[int]] = field(default_factory=list)
+    approaches: dict[End, tuple[Vector, Vector]] = field(default_factory=dict)
 
     def spread(self, branch: Branch) -> float:
         """The shafts' radii at its two ends together."""
@@ -67,6 +71,11 @@ class Graph:
 
     def approach(self, end: End) -> tuple[Vector, Vector]:
         """Where a branch reaches a junction's overlap, and its unit direction there, towards the junction."""
+        if end not in self.approaches:
+            self.approaches[end] = self._approach(end)
+        return self.approaches[end]
+
+    def _approach(self, end: End) -> tuple[Vector, Vector]:
         pixels, cut = self.branches[end[0]].pixels, self.overlap(end)
         if end[1]:
             pixels = pixels[max(0, len(pixels) - cut - _TANGENT) : len(pixels) - cut]
