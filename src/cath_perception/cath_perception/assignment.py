@@ -71,8 +71,10 @@ def _places(positions: Floats, shafts: Sequence[Trace]) -> list[list[Place]]:
     count = [len(shaft.points) for shaft in shafts]
     which = np.repeat(np.arange(len(shafts)), count)
     width = np.array([shaft.width for shaft in shafts])
-    square = np.square(positions[:, :1] - points[:, 0]) + np.square(positions[:, 1:] - points[:, 1])
-    rows, at = np.nonzero(square <= np.square((_REACH + 0.5) * width)[which])
+    square = positions @ (-2.0 * points.T)
+    square += np.square(positions).sum(axis=1)[:, None]
+    square += np.square(points).sum(axis=1)
+    rows, at = np.divmod(np.flatnonzero(square <= np.square((_REACH + 0.5) * width)[which]), len(points))
     here, last = square[rows, at], len(points) - 1
     before, after = np.maximum(at - 1, 0), np.minimum(at + 1, last)
     # The nearest of its neighbourhood on the same shaft; of two equally near the former.

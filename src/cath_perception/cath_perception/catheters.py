@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ _BORDER = 1.5
 
 _RING_ELECTRODES = 5
 """A loop with fewer electrodes is not taken for a circular catheter's."""
+_WIDER = 1.3
+"""The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
 _LONG_TIP = 1.6
 """A tip electrode is this many times as long as the others."""
 _TIP_SIZE = 0.4
@@ -190,43 +193,46 @@ def _reaching_tips(shaft: Trace, loose: Floats) -> Trace:
 def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
     """A loop that closes on itself may go round further than one sees: then the widest gap between its electrodes
     lies beyond where it closes, and the curve is run on to there."""
-    points = shaft.points
-    along = arc_lengths(points)
-    for side in (0, 1) if len(places) >= _RING_ELECTRODES and not shaft.closed else ():
-        if not side:
-            points, places = points[::-1], along[-1] - places
-        loop = _touches(points, arc_lengths(points), shaft.width)
-        ring = np.sort(places[places >= loop])
-        if loop >= 0 and len(ring) >= _RING_ELECTRODES:
-            length = float(along[-1]) - loop
-            gaps = np.diff(np.append(ring, ring[0] + length))
-            widest = int(gaps[:-1].argmax())
-            if gaps[widest] > 1.3 * gaps[-1]:
-                stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
-                again = (arc_lengths(points) > loop) & (arc_lengths(points) <= stop)
-                shaft = replace(shaft, points=np.concatenate((points, points[again])))
-                return shaft, np.where((places >= loop) & (places <= stop), places + length, places)
-        if not side:
-            points, places = points[::-1], along[-1] - places
+    if shaft.closed or len(places) < _RING_ELECTRODES:
+        return shaft, places
+    along = arc_lengths(shaft.points)
+    for points, at, inner in (
+        (shaft.points, along, places),
+        (shaft.points[::-1], along[-1] - along[::-1], along[-1] - places),
+    ):
+        start = _touches(points, at, shaft.width)
+        ring = np.sort(inner[inner >= start])
+        if start < 0 or len(ring) < _RING_ELECTRODES:
+            continue
+        length = float(at[-1]) - start
+        gaps = np.diff(np.append(ring, ring[0] + length))
+        widest = int(gaps[:-1].argmax())
+        if gaps[widest] > _WIDER * gaps[-1]:
+            stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
+            again = points[(at > start) & (at <= stop)]
+            inner = np.where((inner >= start) & (inner <= stop), inner + length, inner)
+            return replace(shaft, points=np.concatenate((points, again))), inner
     return shaft, places
 
 
 def _touches(points: Floats, along: Floats, width: float) -> float:
     """Where along itself a curve comes back to with its end, -1 if nowhere."""
-    away = np.hypot(*(points - points[-1]).T)
-    away[along > along[-1] - 6.0 * width] = np.inf
-    nearest = int(away.argmin())
-    return float(along[nearest]) if away[nearest] <= 1.5 * width else -1.0
+    before = int(np.searchsorted(along, along[-1] - 6.0 * width))
+    if before == 0:
+        return -1.0
+    away = points[:before] - points[-1]
+    square = (away * away).sum(axis=1)
+    nearest = int(square.argmin())
+    return float(along[nearest]) if square[nearest] <= (1.5 * width) ** 2 else -1.0
 
 
 def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
     """1 if the first of the electrodes along the shaft is a long tip electrode, -1 if the last is, 0 if neither."""
     if len(electrodes) < 3:
         return 0
-    sizes = np.array([math.hypot(e.width, e.height) for e in electrodes])[np.argsort(places)]
-    limit = _LONG_TIP * float(np.median(sizes[1:-1]))
-    first, last = bool(sizes[0] > limit), bool(sizes[-1] > limit)
-    return first - last
+    sizes = [math.hypot(e.width, e.height) for _, e in sorted(zip(places.tolist(), electrodes, strict=True), key=itemgetter(0))]
+    limit = _LONG_TIP * sorted(sizes[1:-1])[(len(sizes) - 2) // 2]
+    return (sizes[0] > limit) - (sizes[-1] > limit)
 
 
 def _from_tip(shaft: Trace, along: Floats, largest: int, width: int, height: int) -> tuple[Floats, Floats]:

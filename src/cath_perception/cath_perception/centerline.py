@@ -63,7 +63,7 @@ def trace_centerlines(
     skeleton = skeletonize(mask)
     if not skeleton.any():
         return []
-    distance: NDArray[Any] = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
+    distance: NDArray[Any] = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)
     radius = float(np.median(distance[skeleton]))
     paths = [_trimmed(path, round(radius)) for path in graph_paths(skeleton_graph(skeleton, distance))]
     paths = _unkinked(_bridged(paths, radius), radius, inner.shape)

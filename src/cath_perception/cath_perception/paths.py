@@ -76,10 +76,10 @@ def graph_paths(graph: Graph) -> list[Path]:
         _run_twice(graph, index, sides, links)
         crossing.update(*sides)
     indices = [index for index, branch in enumerate(graph.branches) if branch.alive]
-    points = np.array((graph.x, graph.y), dtype=np.float64).T
-    paths = [_join(graph, points, chain, closed, crossing) for chain, closed in chains(indices, links)]
+    paths = [_join(graph, chain, closed, crossing) for chain, closed in chains(indices, links)]
     for ring in graph.rings:
-        paths.append(Path(points[ring], np.ones(len(ring), bool), closed=True))
+        points = np.array([(graph.x[p], graph.y[p]) for p in ring], dtype=np.float64)
+        paths.append(Path(points, np.ones(len(ring), bool), closed=True))
     return paths
 
 
@@ -100,12 +100,9 @@ def chains(indices: Sequence[int], links: dict[End, End]) -> Iterator[tuple[list
 
 
 def bridge(first: Floats, second: Floats) -> Floats:
-    """Points about 1 px apart strictly between the end of ``first`` and the start of ``second``."""
+    """Points ``(n, 2)`` about 1 px apart strictly between the end of ``first`` and the start of ``second``."""
     (x, y), (u, v) = first[-1].tolist(), second[0].tolist()
-    count = max(1, math.ceil(math.hypot(u - x, v - y)))
-    part = np.arange(1, count)[:, None] / count
-    between: Floats = first[-1] + part * (second[0] - first[-1])
-    return between
+    return np.array(_between((x, y), (u, v)), dtype=np.float64).reshape(-1, 2)
 
 
 def greedy_pairs(costs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
@@ -251,26 +248,31 @@ def _best_pairs(
     return best
 
 
-def _join(graph: Graph, points: Floats, chain: list[End], closed: bool, crossing: set[End]) -> Path:
+def _join(graph: Graph, chain: list[End], closed: bool, crossing: set[End]) -> Path:
     """One path out of branches; through a crossing it is carried in a straight line."""
-    parts: list[Floats] = []
-    seen: list[NDArray[np.bool_]] = []
+    points: list[Vector] = []
+    seen: list[bool] = []
     for index, entered in chain:
         pixels = graph.branches[index].pixels
         start = graph.overlap((index, entered)) if (index, entered) in crossing else 0
         left = (index, 1 - entered)
         stop = len(pixels) - (graph.overlap(left) if left in crossing else 0)
-        here = points[(pixels[::-1] if entered else pixels)[start:stop]]
-        if not len(here):
+        here = [(graph.x[p], graph.y[p]) for p in (pixels[::-1] if entered else pixels)[start:stop]]
+        if not here:
             continue
-        if parts:
-            between = bridge(parts[-1], here)
-            parts.append(between)
-            seen.append(np.zeros(len(between), bool))
-        parts.append(here)
-        seen.append(np.ones(len(here), bool))
+        if points:
+            between = _between(points[-1], here[0])
+            points += between
+            seen += [False] * len(between)
+        points += here
+        seen += [True] * len(here)
     (i, first), (j, last) = chain[0], chain[-1]
     free = graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0
-    if len(parts) == 1:
-        return Path(parts[0], seen[0], free, closed)
-    return Path(np.concatenate(parts), np.concatenate(seen), free, closed)
+    return Path(np.array(points, dtype=np.float64), np.array(seen), free, closed)
+
+
+def _between(first: Vector, second: Vector) -> list[Vector]:
+    """Points about 1 px apart strictly between two."""
+    (x, y), (u, v) = first, second
+    count = math.ceil(math.hypot(u - x, v - y))
+    return [(x + (u - x) * i / count, y + (v - y) * i / count) for i in range(1, count)]
