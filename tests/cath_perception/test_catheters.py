@@ -129,7 +129,9 @@ def test_electrodes_where_a_curve_passes_twice_stay_in_a_row():
     """Electrodes sit on the first stretch; the shaft comes back over the same place much later."""
     turn = np.linspace(-np.pi / 2, 1.5 * np.pi, 200)
     loop = np.stack((256 + 70 * np.cos(turn), 230 + 70 * np.sin(turn)), axis=1)
-    curve = np.concatenate((bezier((120, 160), (256, 160), count=60), loop, bezier((256, 160), (500, 160), count=90)))
+    curve = np.concatenate(
+        (bezier((120, 160), (256, 160), count=60), loop, bezier((256, 160), (500, 160), count=90))
+    )
     xs = [125, 160, 195, 230, 254]
     electrodes, _ = grouped([(x, 160) for x in xs] + [(290, 168)], [Trace(curve, 9.0, 0.9)])
     assert [e.index for e in electrodes] == [0, 1, 2, 3, 4, 5]

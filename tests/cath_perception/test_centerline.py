@@ -136,7 +136,10 @@ def test_long_shared_stretch_of_a_loop_is_run_through_twice():
     """Tip and shaft of a loop lie on each other where it closes: one curve, no ring beside a straight shaft."""
     turn = np.linspace(-np.pi / 2, 1.5 * np.pi, 400)
     loop = np.stack((256 + 70 * np.cos(turn), 230 + 70 * np.sin(turn)), axis=1)
-    tip, shaft = bezier((120, 130), (180, 158), (256, 160)), bezier((256, 160), (340, 160), (400, 60), (420, 2))
+    tip, shaft = (
+        bezier((120, 130), (180, 158), (256, 160)),
+        bezier((256, 160), (340, 160), (400, 60), (420, 2)),
+    )
     curve = np.concatenate((tip, loop, shaft))
     (trace,) = traced([curve])
     length = np.hypot(*np.diff(trace.points, axis=0).T).sum()

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
-from cath_perception.curves import Curves, arc_lengths
-from cath_perception.paths import Floats, greedy_pairs
-from cath_perception.skeleton import turning
+from cath_perception.curves import Curves, Floats, arc_lengths
+from cath_perception.paths import greedy_pairs
+from cath_perception.skeleton import Vector, turning
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
@@ -147,7 +146,11 @@ def _run(first: Trace, side: int, second: Trace, other: int, loose: Floats) -> F
     chord = stop - start
     length = float(np.hypot(*chord))
     width = (first.width + second.width) / 2.0
-    if length < 1.0 or turning(_outward(first, side), _outward(second, other), chord) > _RUN_TURN:
+    if (
+        length < 1.0
+        or turning(_outward(first, side), _outward(second, other), (float(chord[0]), float(chord[1])))
+        > _RUN_TURN
+    ):
         return None
     along = (loose - start) @ chord / length
     aside = np.abs((loose - start) @ np.array((-chord[1], chord[0]))) / length
@@ -230,7 +233,10 @@ def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
     """1 if the first of the electrodes along the shaft is a long tip electrode, -1 if the last is, 0 if neither."""
     if len(electrodes) < 3:
         return 0
-    sizes = [math.hypot(e.width, e.height) for _, e in sorted(zip(places.tolist(), electrodes, strict=True), key=itemgetter(0))]
+    sizes = [
+        math.hypot(e.width, e.height)
+        for _, e in sorted(zip(places.tolist(), electrodes, strict=True), key=itemgetter(0))
+    ]
     limit = _LONG_TIP * sorted(sizes[1:-1])[(len(sizes) - 2) // 2]
     return (sizes[0] > limit) - (sizes[-1] > limit)
 
@@ -280,8 +286,9 @@ def _length(shaft: Trace) -> float:
     return float(arc_lengths(shaft.points)[-1])
 
 
-def _outward(shaft: Trace, side: int) -> Floats:
-    return _direction(shaft.points, side)
+def _outward(shaft: Trace, side: int) -> Vector:
+    x, y = _direction(shaft.points, side).tolist()
+    return x, y
 
 
 def _direction(points: Floats, side: int) -> Floats:

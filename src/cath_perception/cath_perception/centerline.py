@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
-from cath_perception.curves import Curves
+from cath_perception.curves import Curves, Floats
 from cath_perception.image import Letterbox
-from cath_perception.paths import Floats, Path, bridge, chains, graph_paths, greedy_pairs
+from cath_perception.paths import Path, bridge, chains, graph_paths, greedy_pairs
 from cath_perception.skeleton import End, skeleton_graph, turning
 
 # All lengths here are in mask px, of which there is one for every two px of the network's input.
@@ -82,9 +82,7 @@ def trace_centerlines(
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """With pits and holes of single px filled, each of which would give the skeleton a branch."""
-    count = cv2.boxFilter(
-        mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT
-    )
+    count = cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
     filled: NDArray[np.bool_] = mask | (count >= 6)
     return filled
 
@@ -221,7 +219,9 @@ def _extended(
     if not ends:
         return curves
     tips = np.array([lines[i][-side] for i, side in ends])
-    behind = np.array([lines[i][max(-9, -len(lines[i])) if side else min(8, len(lines[i]) - 1)] for i, side in ends])
+    behind = np.array(
+        [lines[i][max(-9, -len(lines[i])) if side else min(8, len(lines[i]) - 1)] for i, side in ends]
+    )
     outward = tips - behind
     outward /= np.maximum(np.hypot(outward[:, 0], outward[:, 1]), 1e-9)[:, None]
     rays = tips[:, None] + steps[:, None] * outward[:, None]

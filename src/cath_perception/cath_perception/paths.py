@@ -1,4 +1,4 @@
-"""A skeleton's branches to paths that run straight through crossings and along shared stretches. Mask px; points are x, y."""
+"""A skeleton's branches to paths straight through crossings and along shared stretches. Mask px; points are x, y."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from cath_perception.curves import Floats
 from cath_perception.skeleton import Branch, End, Graph, Vector, merge, turning
-
-
 
 _LARGEST_TURN = math.radians(100.0)
 """Two branches that meet with others at a junction continue each other if they turn by less."""
@@ -127,13 +125,16 @@ def _straightest(graph: Graph, sides: tuple[list[End], list[End]]) -> tuple[floa
     return max(turn(0, 0), turn(1, 1)), max(turn(0, 1), turn(1, 0))
 
 
-def _others(branch: Branch, graph: Graph, meeting: dict[int, list[End]]) -> tuple[list[End], list[End]] | None:
+def _others(
+    branch: Branch, graph: Graph, meeting: dict[int, list[End]]
+) -> tuple[list[End], list[End]] | None:
     """The two ends that meet each end of a branch; None unless there are just two at each."""
     first, last = branch.ends
     if first == last or min(branch.ends) < 0:
         return None
     near, far = (
-        [end for end in meeting.get(node, ()) if graph.branches[end[0]] is not branch] for node in (first, last)
+        [end for end in meeting.get(node, ()) if graph.branches[end[0]] is not branch]
+        for node in (first, last)
     )
     return (near, far) if len(near) == len(far) == 2 else None
 
@@ -166,9 +167,7 @@ def _shared(graph: Graph, meeting: dict[int, list[End]]) -> list[tuple[int, tupl
     return found
 
 
-def _run_twice(
-    graph: Graph, index: int, sides: tuple[list[End], list[End]], links: dict[End, End]
-) -> None:
+def _run_twice(graph: Graph, index: int, sides: tuple[list[End], list[End]], links: dict[End, End]) -> None:
     """Link both ways through a shared branch, of which a copy is made; a way that closes a ring comes second."""
     branch = graph.branches[index]
     twin = len(graph.branches)

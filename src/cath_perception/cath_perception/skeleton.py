@@ -130,9 +130,7 @@ def turning(out_first: Vector, out_second: Vector, across: Vector) -> float:
 def angle(first: Vector, second: Vector) -> float:
     """Angle between two vectors in rad, 0..pi."""
     return abs(
-        math.atan2(
-            first[0] * second[1] - first[1] * second[0], first[0] * second[0] + first[1] * second[1]
-        )
+        math.atan2(first[0] * second[1] - first[1] * second[0], first[0] * second[0] + first[1] * second[1])
     )
 
 
