@@ -117,6 +117,50 @@ def test_ring_begins_after_its_widest_gap():
     assert [e.index for e in electrodes] == [0, 1, 2, 3, 4]
 
 
+def test_electrode_at_a_crossing_goes_to_its_own_kind():
+    """It lies a little nearer to the shaft that crosses, but its neighbours are on the other."""
+    shafts = [trace((60, 256), (460, 256)), trace((150, 40), (150, 511))]
+    electrodes, _ = grouped([(80, 256), (110, 256), (149, 252), (180, 256)], shafts)
+    assert len({e.catheter for e in electrodes}) == 1
+    assert [e.index for e in electrodes] == [0, 1, 2, 3]
+
+
+def test_electrodes_where_a_curve_passes_twice_stay_in_a_row():
+    """Electrodes sit on the first stretch; the shaft comes back over the same place much later."""
+    turn = np.linspace(-np.pi / 2, 1.5 * np.pi, 200)
+    loop = np.stack((256 + 70 * np.cos(turn), 230 + 70 * np.sin(turn)), axis=1)
+    curve = np.concatenate(
+        (bezier((120, 160), (256, 160), count=60), loop, bezier((256, 160), (500, 160), count=90))
+    )
+    xs = [125, 160, 195, 230, 254]
+    electrodes, _ = grouped([(x, 160) for x in xs] + [(290, 168)], [Trace(curve, 9.0, 0.9)])
+    assert [e.index for e in electrodes] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_long_electrode_is_the_tip(at_start):
+    places = [(200, 256), (220, 256), (240, 256), (260, 256)]
+    found = [ring(x, y) for x, y in places]
+    which = 0 if at_start else 3
+    found[which] = Electrode(*map(float, places[which]), 22.0, 9.0, 0.8)
+    electrodes, _ = group(found, [trace((150, 256), (310, 256))], 512, 512)
+    assert [e.index for e in electrodes] == ([0, 1, 2, 3] if at_start else [3, 2, 1, 0])
+
+
+def test_ring_that_goes_round_further_begins_at_its_widest_gap():
+    """The loop closes between its electrodes, the tip lies on the shaft's first stretch."""
+    turn = np.linspace(0.5 * np.pi, 2.5 * np.pi, 240)
+    loop = np.stack((256 + 60 * np.cos(turn), 196 + 60 * np.sin(turn)), axis=1)
+    shaft = Trace(np.concatenate((bezier((256, 500), (256, 257), count=80), loop)), 9.0, 0.9)
+    at = np.radians(np.r_[130:471:34] - 40.0)  # the widest gap lies elsewhere than where the loop closes
+    at = at[(at - at[0]) < np.radians(320)]
+    positions = np.stack((256 + 60 * np.cos(at), 196 + 60 * np.sin(at)), axis=1)
+    gap = np.roll(np.arange(len(at)), 3)
+    electrodes, _ = grouped(positions[gap].tolist(), [shaft])
+    order = np.array([e.index for e in electrodes])[np.argsort(gap)]
+    assert abs(np.diff(order)).tolist() == [1] * (len(at) - 1)
+
+
 def test_projection_lies_between_vertices():
     points = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)])
     onto = project(np.array([(3.0, 2.0), (10.0, 4.0), (13.0, 14.0)]), points)

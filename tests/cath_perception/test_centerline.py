@@ -1,3 +1,5 @@
+from time import thread_time
+
 import cv2
 import numpy as np
 import pytest
@@ -128,6 +130,65 @@ def test_lasso_is_one_curve_with_its_shaft():
     lasso = np.concatenate((bezier((200, 480), (240, 350), (240, 280), (240, 200)), ring))
     (trace,) = traced([lasso])
     follows(trace, lasso, 0.6, 7.0)
+
+
+def test_long_shared_stretch_of_a_loop_is_run_through_twice():
+    """Tip and shaft of a loop lie on each other where it closes: one curve, no ring beside a straight shaft."""
+    turn = np.linspace(-np.pi / 2, 1.5 * np.pi, 400)
+    loop = np.stack((256 + 70 * np.cos(turn), 230 + 70 * np.sin(turn)), axis=1)
+    tip, shaft = (
+        bezier((120, 130), (180, 158), (256, 160)),
+        bezier((256, 160), (340, 160), (400, 60), (420, 2)),
+    )
+    curve = np.concatenate((tip, loop, shaft))
+    (trace,) = traced([curve])
+    length = np.hypot(*np.diff(trace.points, axis=0).T).sum()
+    assert length == pytest.approx(np.hypot(*np.diff(curve, axis=0).T).sum(), rel=0.06)
+    assert distances(curve, trace.points).max() < 9.0
+
+
+def test_two_shafts_along_each_other_part_again():
+    first = bezier((40, 150), (160, 256), (200, 256), (256, 256), (312, 256), (352, 256), (472, 362))
+    second = first * (1, -1) + (0, 512)
+    traces = traced([first, second])
+    assert len(traces) == 2
+    for trace in traces:
+        ends = trace.points[[0, -1]]
+        assert np.abs(ends[0] - ends[1]).min() > 150.0, "each runs from one side to the other and crosses"
+
+
+def test_loop_carried_by_its_own_shaft_is_not_a_ring():
+    turn = np.linspace(0, 2 * np.pi, 300)
+    ring = np.stack((256 + 60 * np.cos(turn), 160 + 60 * np.sin(turn)), axis=1)
+    (trace,) = traced([ring, bezier((256, 221), (262, 300), (300, 511))])
+    assert not trace.closed
+    assert trace.points[:, 1].max() > 500
+
+
+def test_shafts_that_leave_side_by_side_are_not_joined():
+    """Their masks touch at the border, where one would have to turn back on itself."""
+    left, right = bezier((150, 100), (240, 300), (252, 511)), bezier((360, 100), (270, 300), (258, 511))
+    traces = traced([left, right])
+    for trace in traces:
+        chord = trace.points[-1] - trace.points[0]
+        assert abs(chord[1]) > 300.0, "no curve comes back to where it began"
+
+
+def test_time_grows_with_the_shafts_not_with_the_image():
+    """Twice the mask's side costs less than the four times that its area is."""
+    curves = [bezier((0, 60), (150, 110), (300, 310), (420, 260)), bezier((511, 80), (400, 200), (60, 420))]
+
+    def quickest(size):
+        box = Letterbox.fit(512, 512, size)
+        mask = mask_of(curves, box)
+        times = []
+        for _ in range(15):
+            begun = thread_time()
+            trace_centerlines(mask, 0.5, box)
+            times.append(thread_time() - begun)
+        return min(times)
+
+    assert quickest(640) < 4.0 * quickest(320)
 
 
 def test_shaft_from_the_border_reaches_it():

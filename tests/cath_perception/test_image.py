@@ -137,6 +137,14 @@ def test_letterbox_keeps_positions(width, height):
     assert (x, y) == pytest.approx((x0, y0), abs=0.05)
 
 
+@pytest.mark.parametrize("side", [400, 512, 513, 640, 768, 1024])
+@pytest.mark.parametrize("size", [256, 320, 384])
+def test_shrunk_px_are_the_means_of_what_they_cover(side, size):
+    pixels = (np.random.default_rng(side).random((side, side)) * 4000).astype(np.float32)
+    expected = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(Letterbox.fit(side, side, size).apply(pixels), expected, rtol=1e-5)
+
+
 def test_letterbox_repeats_the_edge_and_keeps_its_buffer():
     box = Letterbox.fit(100, 50, 64)
     first = box.apply(np.full((50, 100), 4000, np.uint16))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cath_perception.centerline import Trace, arc_lengths, resampled, smoothed
-from cath_perception.skeleton import Floats, greedy_pairs, turning
+from cath_perception.assignment import assign
+from cath_perception.centerline import Trace
+from cath_perception.curves import Curves, Floats, arc_lengths
+from cath_perception.paths import greedy_pairs
+from cath_perception.skeleton import Vector, turning
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
-_REACH = 1.0
-"""An electrode belongs to a centreline that passes within this distance."""
 _TIP_REACH = 3.0
 """An electrode beyond an end of a centreline, and in its direction, is this far away at most."""
 _HOP = 4.0
@@ -23,6 +24,14 @@ _HOP = 4.0
 _BORDER = 1.5
 """An end this near to the image's border is where the shaft enters."""
 
+_RING_ELECTRODES = 5
+"""A loop with fewer electrodes is not taken for a circular catheter's."""
+_WIDER = 1.3
+"""The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
+_LONG_TIP = 1.6
+"""A tip electrode is this many times as long as the others."""
+_TIP_SIZE = 0.4
+"""What that counts for in finding the tip, in lengths of the shaft."""
 _TIP_TURN = math.radians(45.0)
 _RUN_TURN = math.radians(100.0)
 _TANGENT = 8
@@ -52,18 +61,22 @@ def group(
     """
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
     shafts = _sorted(traces)
-    owner, onto = _owners(positions, shafts)
-    if shafts and (owner < 0).any():
-        shafts = _joined(shafts, positions)
-        loose = positions[_owners(positions, shafts)[0] < 0]
-        shafts = _sorted([_reaching_tips(shaft, loose) for shaft in shafts])
-        owner, onto = _owners(positions, shafts)
+    owner, along = assign(positions, shafts)
+    loose = positions[owner < 0]
+    if shafts and len(loose):
+        reaching, loose = _joined(shafts, positions, loose)
+        reaching = [_reaching_tips(shaft, loose) for shaft in reaching]
+        if any(new is not old for new, old in zip(reaching, shafts, strict=False)):
+            shafts = _sorted(reaching)
+            owner, along = assign(positions, shafts)
     named = list(electrodes)
     catheters = []
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
-        points, along = _from_tip(shaft, onto[number].along[mine], width, height)
-        ordered = mine[np.argsort(along, kind="stable")].tolist()
+        shaft, places = _wound(shaft, along[mine])
+        largest = _largest([electrodes[i] for i in mine.tolist()], places)
+        points, places = _from_tip(shaft, places, largest, width, height)
+        ordered = mine[np.argsort(places, kind="stable")].tolist()
         for index, which in enumerate(ordered):
             named[which] = _named(electrodes[which], number, index)
         rings = tuple(named[which] for which in ordered)
@@ -103,21 +116,9 @@ def _named(e: Electrode, catheter: int, index: int) -> Electrode:
     return Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, catheter, index, e.visible)
 
 
-def _owners(positions: Floats, shafts: list[Trace]) -> tuple[NDArray[np.intp], list[_Projection]]:
-    """For each position the shaft it is nearest to in widths, -1 beyond the reach of all; and where on each it lies."""
-    if not shafts:
-        return np.full(len(positions), -1), []
-    onto = [project(positions, shaft.points) for shaft in shafts]
-    widths = np.stack([p.distance / shaft.width for p, shaft in zip(onto, shafts, strict=True)])
-    owner = widths.argmin(axis=0)
-    owner[widths.min(axis=0) > _REACH] = -1
-    return owner, onto
-
-
-def _joined(shafts: list[Trace], positions: Floats) -> list[Trace]:
-    """Join shafts between which a run of electrodes lies, one pair of ends after another."""
+def _joined(shafts: list[Trace], positions: Floats, loose: Floats) -> tuple[list[Trace], Floats]:
+    """Join shafts between which a run of loose electrodes lies, one pair of ends after another; what stays loose."""
     while len(shafts) > 1:
-        loose = positions[_owners(positions, shafts)[0] < 0]
         ends = [(i, side) for i, shaft in enumerate(shafts) if not shaft.closed for side in (0, 1)]
         runs: dict[tuple[int, int], Floats] = {}
         for a in range(len(ends) if len(loose) else 0):
@@ -135,7 +136,8 @@ def _joined(shafts: list[Trace], positions: Floats) -> list[Trace]:
         second = shafts[j].points[::-1] if other else shafts[j].points
         whole = _merged(shafts[i], shafts[j], np.concatenate((first, runs[a, b], second)))
         shafts = [shaft for n, shaft in enumerate(shafts) if n not in (i, j)] + [whole]
-    return shafts
+        loose = positions[assign(positions, shafts)[0] < 0]
+    return shafts, loose
 
 
 def _run(first: Trace, side: int, second: Trace, other: int, loose: Floats) -> Floats | None:
@@ -144,7 +146,11 @@ def _run(first: Trace, side: int, second: Trace, other: int, loose: Floats) -> F
     chord = stop - start
     length = float(np.hypot(*chord))
     width = (first.width + second.width) / 2.0
-    if length < 1.0 or turning(_outward(first, side), _outward(second, other), chord) > _RUN_TURN:
+    if (
+        length < 1.0
+        or turning(_outward(first, side), _outward(second, other), (float(chord[0]), float(chord[1])))
+        > _RUN_TURN
+    ):
         return None
     along = (loose - start) @ chord / length
     aside = np.abs((loose - start) @ np.array((-chord[1], chord[0]))) / length
@@ -187,23 +193,71 @@ def _reaching_tips(shaft: Trace, loose: Floats) -> Trace:
     return shaft if points is shaft.points else replace(shaft, points=_even(points, _spacing(shaft)))
 
 
-def _from_tip(shaft: Trace, along: Floats, width: int, height: int) -> tuple[Floats, Floats]:
+def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
+    """A loop that closes on itself may go round further than one sees: then the widest gap between its electrodes
+    lies beyond where it closes, and the curve is run on to there."""
+    if shaft.closed or len(places) < _RING_ELECTRODES:
+        return shaft, places
+    along = arc_lengths(shaft.points)
+    for points, at, inner in (
+        (shaft.points, along, places),
+        (shaft.points[::-1], along[-1] - along[::-1], along[-1] - places),
+    ):
+        start = _touches(points, at, shaft.width)
+        ring = np.sort(inner[inner >= start])
+        if start < 0 or len(ring) < _RING_ELECTRODES:
+            continue
+        length = float(at[-1]) - start
+        gaps = np.diff(np.append(ring, ring[0] + length))
+        widest = int(gaps[:-1].argmax())
+        if gaps[widest] > _WIDER * gaps[-1]:
+            stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
+            again = points[(at > start) & (at <= stop)]
+            inner = np.where((inner >= start) & (inner <= stop), inner + length, inner)
+            return replace(shaft, points=np.concatenate((points, again))), inner
+    return shaft, places
+
+
+def _touches(points: Floats, along: Floats, width: float) -> float:
+    """Where along itself a curve comes back to with its end, -1 if nowhere."""
+    before = int(np.searchsorted(along, along[-1] - 6.0 * width))
+    if before == 0:
+        return -1.0
+    away = points[:before] - points[-1]
+    square = (away * away).sum(axis=1)
+    nearest = int(square.argmin())
+    return float(along[nearest]) if square[nearest] <= (1.5 * width) ** 2 else -1.0
+
+
+def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
+    """1 if the first of the electrodes along the shaft is a long tip electrode, -1 if the last is, 0 if neither."""
+    if len(electrodes) < 3:
+        return 0
+    sizes = [
+        math.hypot(e.width, e.height)
+        for _, e in sorted(zip(places.tolist(), electrodes, strict=True), key=itemgetter(0))
+    ]
+    limit = _LONG_TIP * sorted(sizes[1:-1])[(len(sizes) - 2) // 2]
+    return (sizes[0] > limit) - (sizes[-1] > limit)
+
+
+def _from_tip(shaft: Trace, along: Floats, largest: int, width: int, height: int) -> tuple[Floats, Floats]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
     length = _length(shaft)
     if shaft.closed:
         return _from_gap(shaft.points, along, length)
-    if _tip_is_start(shaft, along, length, width, height):
+    if _tip_is_start(shaft, along, length, largest, width, height):
         return shaft.points, along
     return shaft.points[::-1], length - along
 
 
-def _tip_is_start(shaft: Trace, along: Floats, length: float, width: int, height: int) -> bool:
-    """Electrodes sit near the tip; the shaft enters at the border. The former count for more."""
+def _tip_is_start(shaft: Trace, along: Floats, length: float, largest: int, width: int, height: int) -> bool:
+    """Electrodes sit near the tip, one longer than the rest at it; the shaft enters at the border, which counts less."""
     inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in (shaft.points[0], shaft.points[-1])]
     enters = [edge <= _BORDER * shaft.width for edge in inset]
     if not len(along):
         return bool(inset[0] >= inset[1])
-    start = float(along.min()) / length + 0.5 * enters[0]
+    start = float(along.min()) / length + 0.5 * enters[0] - _TIP_SIZE * largest
     end = 1.0 - float(along.max()) / length + 0.5 * enters[1]
     return start < end if start != end else bool(inset[0] >= inset[1])
 
@@ -220,7 +274,8 @@ def _from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Flo
 
 
 def _even(points: Floats, spacing: float) -> Floats:
-    return smoothed(resampled(points, arc_lengths(points), spacing), closed=False)
+    even, _ = Curves.of([points], [False]).even(spacing, np.ones(len(points), bool))
+    return even.smooth().points
 
 
 def _spacing(shaft: Trace) -> float:
@@ -231,8 +286,9 @@ def _length(shaft: Trace) -> float:
     return float(arc_lengths(shaft.points)[-1])
 
 
-def _outward(shaft: Trace, side: int) -> Floats:
-    return _direction(shaft.points, side)
+def _outward(shaft: Trace, side: int) -> Vector:
+    x, y = _direction(shaft.points, side).tolist()
+    return x, y
 
 
 def _direction(points: Floats, side: int) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -11,19 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
+from cath_perception.curves import Curves, Floats
 from cath_perception.image import Letterbox
-from cath_perception.skeleton import End, Floats, Path, bridge, chains, greedy_pairs, skeleton_paths, turning
+from cath_perception.paths import Path, bridge, chains, graph_paths, greedy_pairs
+from cath_perception.skeleton import End, skeleton_graph, turning
 
 # All lengths here are in mask px, of which there is one for every two px of the network's input.
-_SMALLEST_AREA = 6
 _SHORTEST = 8.0
 _WIDEST_GAP = 4.0, 5.0
 """A gap is bridged up to this many px plus this many shaft widths, measured between skeletons' ends ..."""
 _LARGEST_TURN = math.radians(75.0)
 """... if the whole turn into and out of it is smaller."""
-_SMOOTH = np.array([-21, 14, 39, 54, 59, 54, 39, 14, -21]) / 231.0
-"""Savitzky-Golay, 9 points, order 2: takes the steps out of a skeleton without cutting curves short."""
-_ACROSS = np.linspace(-1.0, 1.0, 11, dtype=np.float32)
+_KINK = math.cos(math.radians(150.0))
+"""A curve that turns by more between two chords is two: catheters do not bend that tight, even foreshortened ..."""
+_BORDER_KINK = math.cos(math.radians(90.0))
+"""... and near the image's border, where shafts leave side by side, already if it turns by more than this."""
+_KINK_CHORD = 2.0
+"""Length of a chord, and breadth of that border, in shaft widths."""
+_ACROSS = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -54,41 +59,32 @@ def trace_centerlines(
         letterbox: the one the network's input was made with.
     """
     inner = letterbox.inner_mask(probability)
-    mask = _cleaned(inner >= threshold)
-    if not mask.any():
+    mask = _filled(inner >= threshold)
+    skeleton = skeletonize(mask)
+    if not skeleton.any():
         return []
     distance: NDArray[Any] = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)
-    skeleton = skeletonize(mask)
     radius = float(np.median(distance[skeleton]))
-    paths = [_trimmed(path, round(radius)) for path in skeleton_paths(skeleton, distance)]
-    paths = [_smooth(path) for path in _bridged(paths, radius) if len(path.points) >= 3]
-    paths = [path for path in paths if arc_lengths(path.points)[-1] >= _SHORTEST]
+    paths = [_trimmed(path, round(radius)) for path in graph_paths(skeleton_graph(skeleton, distance))]
+    paths = _unkinked(_bridged(paths, radius), radius, inner.shape)
     if not paths:
         return []
-    fine, widths = _refined(paths, inner, distance)
-    fine = _extended(fine, inner, threshold, radius)
+    curves, seen = _even(paths)
+    curves, widths, scores = _refined(curves, seen, inner, distance)
+    curves = _extended(curves, [path.free for path in paths], inner, threshold, radius)
+    points = _to_image(curves.points, letterbox)
     traces = [
-        Trace(
-            _to_image(path.points, letterbox),
-            2.0 * width / letterbox.scale,
-            float(sample(inner, path.points).mean()),
-            path.closed,
-        )
-        for path, width in zip(fine, widths, strict=True)
+        Trace(points[part], 2.0 * width / letterbox.scale, score, path.closed)
+        for part, width, score, path in zip(curves.parts, widths, scores, paths, strict=True)
     ]
     return sorted(traces, key=lambda trace: -len(trace.points) * trace.score)
 
 
-def _cleaned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without specks, and with pits and holes of single px filled, each of which would give the skeleton a branch."""
-    full = (
-        cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT) >= 6
-    )
-    mask = mask | full
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= _SMALLEST_AREA
-    keep[0] = False
-    return mask if keep[1:].all() else keep[labels]
+def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With pits and holes of single px filled, each of which would give the skeleton a branch."""
+    count = cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    filled: NDArray[np.bool_] = mask | (count >= 6)
+    return filled
 
 
 def _trimmed(path: Path, count: int) -> Path:
@@ -103,18 +99,18 @@ def _trimmed(path: Path, count: int) -> Path:
 def _bridged(paths: list[Path], radius: float) -> list[Path]:
     """Join paths over small gaps where one runs on in the direction of the other."""
     ends: list[End] = [(i, side) for i, path in enumerate(paths) if not path.closed for side in (0, 1)]
-    tips = [paths[i].points[-side] for i, side in ends]
+    tips = [paths[i].points[-side].tolist() for i, side in ends]
     outward = [paths[i].outward(side) for i, side in ends]
     widest = _WIDEST_GAP[0] + _WIDEST_GAP[1] * 2.0 * radius
     costs = {}
     for a, (i, _) in enumerate(ends):
+        x, y = tips[a]
         for b in range(a + 1, len(ends)):
-            gap = tips[b] - tips[a]
+            gap = tips[b][0] - x, tips[b][1] - y
             distance = math.hypot(*gap)
-            if ends[b][0] == i or distance > widest:
+            if distance > widest or ends[b][0] == i:
                 continue
-            across = gap if distance > radius else gap * 0.0
-            turn = turning(outward[a], outward[b], across)
+            turn = turning(outward[a], outward[b], gap if distance > radius else (0.0, 0.0))
             if turn < _LARGEST_TURN:
                 costs[a, b] = distance / widest + turn / _LARGEST_TURN
     links: dict[End, End] = {}
@@ -128,7 +124,7 @@ def _bridged(paths: list[Path], radius: float) -> list[Path]:
 
 def joined(paths: list[Path], entered: list[int], closed: bool = False) -> Path:
     """Paths in a row, each entered by its start (0) or its end (1), as one; straight lines lie between them."""
-    if len(paths) == 1 and not closed:
+    if len(paths) == 1:
         return paths[0]
     points: list[Floats] = []
     seen: list[NDArray[np.bool_]] = []
@@ -141,117 +137,115 @@ def joined(paths: list[Path], entered: list[int], closed: bool = False) -> Path:
         points.append(here)
         seen.append(flags)
     free = paths[0].free[entered[0]], paths[-1].free[1 - entered[-1]]
-    return Path(np.concatenate(points), np.concatenate(seen), free, closed or paths[0].closed)
+    return Path(np.concatenate(points), np.concatenate(seen), free, closed)
 
 
-def _smooth(path: Path) -> Path:
-    """Resample to one point a px and take out the skeleton's steps."""
-    points = np.concatenate((path.points, path.points[:1])) if path.closed else path.points
-    along = arc_lengths(points)
-    even = resampled(points, along, 1.0)
-    at = np.linspace(0.0, along[-1], len(even))
-    seen = path.seen[np.minimum(np.searchsorted(along, at), len(path.seen) - 1)]
-    return Path(smoothed(even, path.closed), seen, path.free, path.closed)
+def _unkinked(paths: list[Path], radius: float, shape: tuple[int, ...]) -> list[Path]:
+    """Cut where a curve turns sharper than a catheter can, and leave out what is too short."""
+    reach = max(4, round(_KINK_CHORD * 2.0 * radius))
+    kept, waiting = [], list(paths)
+    while waiting:
+        path = waiting.pop()
+        points = path.points
+        if len(points) < _SHORTEST:
+            continue
+        at = None if path.closed or len(points) < 2 * reach + 1 else _sharpest(points, reach, shape)
+        if at is None:
+            kept.append(path)
+            continue
+        waiting.append(Path(points[: at - 1], path.seen[: at - 1], (path.free[0], False)))
+        waiting.append(Path(points[at + 2 :], path.seen[at + 2 :], (False, path.free[1])))
+    return kept
 
 
-def arc_lengths(points: Floats) -> Floats:
-    """Length along the curve from its start to each of ``(N, 2)`` points."""
-    steps = np.diff(points, axis=0)
-    return np.concatenate(([0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))))
+def _sharpest(points: Floats, reach: int, shape: tuple[int, ...]) -> int | None:
+    """Where a curve turns sharpest between chords over ``reach`` points, None where it is not too sharp anywhere."""
+    chord = points[reach:] - points[:-reach]
+    into, out = chord[:-reach], chord[reach:]
+    length = np.sqrt(np.square(chord).sum(axis=1))
+    cosine = (into * out).sum(axis=1) / np.maximum(length[:-reach] * length[reach:], 1e-9)
+    sharpest = int(cosine.argmin())
+    x, y = points[sharpest + reach].tolist()
+    inset = min(x, y, shape[1] - 1 - x, shape[0] - 1 - y)
+    return sharpest + reach if cosine[sharpest] < (_BORDER_KINK if inset < reach else _KINK) else None
 
 
-def resampled(points: Floats, along: Floats, spacing: float) -> Floats:
-    """The curve at even distances of about ``spacing``, three points at least."""
-    at = np.linspace(0.0, along[-1], max(3, round(along[-1] / spacing) + 1))
-    return np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], axis=1)
-
-
-def smoothed(points: Floats, closed: bool) -> Floats:
-    """Evenly spaced points through the smoothing filter; the ends of an open curve stay where they are."""
-    reach = min(len(_SMOOTH) // 2, len(points) - 1)
-    if reach < len(_SMOOTH) // 2:
-        return points
-    if closed:
-        before, after = points[-1 - reach : -1], points[1 : 1 + reach]
-    else:
-        before = 2.0 * points[0] - points[reach:0:-1]
-        after = 2.0 * points[-1] - points[-2 : -2 - reach : -1]
-    padded = np.concatenate((before, points, after))
-    return np.stack([np.convolve(padded[:, axis], _SMOOTH, "valid") for axis in (0, 1)], axis=1)
+def _even(paths: list[Path]) -> tuple[Curves, NDArray[np.bool_]]:
+    """One point a px without the skeleton's steps, and whether each was seen in the mask."""
+    lines = [np.concatenate((p.points, p.points[:1])) if p.closed else p.points for p in paths]
+    seen = [np.append(p.seen, True) if p.closed else p.seen for p in paths]
+    curves, flags = Curves.of(lines, [p.closed for p in paths]).even(1.0, np.concatenate(seen))
+    return curves.smooth(), flags
 
 
 def _refined(
-    paths: list[Path], inner: NDArray[np.float32], distance: NDArray[np.float32]
-) -> tuple[list[Path], list[float]]:
-    """Every point moved to the centroid of the probability across the shaft, smoothed; and the shafts' widths."""
-    points = np.concatenate([path.points for path in paths])
-    normals = np.concatenate([_normals(path) for path in paths])
-    seen = np.concatenate([path.seen for path in paths])
-    half = sample(distance, points).clip(1.0, 8.0) + 1.5
+    curves: Curves, seen: NDArray[np.bool_], inner: NDArray[np.float32], distance: NDArray[np.float32]
+) -> tuple[Curves, list[float], list[float]]:
+    """Every point moved to the centroid of the probability across the shaft, smoothed; each shaft's width and score."""
+    points, normals = curves.points.astype(np.float32), curves.normals().astype(np.float32)
+    half = np.clip(sample(distance, points), 1.0, 8.0) + np.float32(1.5)
     offsets = half[:, None] * _ACROSS
     profile = sample(inner, points[:, None] + offsets[:, :, None] * normals[:, None])
     middle = len(_ACROSS) // 2
+    scores = np.add.reduceat(profile[:, middle], curves.first) / curves.count
     # What rises again beyond a valley belongs to a neighbour.
-    np.minimum.accumulate(profile[:, middle:], axis=1, out=profile[:, middle:])
-    profile[:, middle::-1] = np.minimum.accumulate(profile[:, middle::-1], axis=1)
+    for side in (range(middle + 1, len(_ACROSS)), range(middle - 1, -1, -1)):
+        for column in side:
+            inward = column + (1 if column < middle else -1)
+            np.minimum(profile[:, column], profile[:, inward], out=profile[:, column])
     weight = profile.sum(axis=1)
-    shift = np.where(seen, (profile * offsets).sum(axis=1) / np.maximum(weight, 1e-6), 0.0)
-    points = points + shift.clip(-1.5, 1.5)[:, None] * normals
-    widths = weight * half * (_ACROSS[1] - _ACROSS[0])
-    fine, across, stop = [], [], 0
-    for path in paths:
-        part = slice(stop, stop := stop + len(path.points))
-        fine.append(replace(path, points=smoothed(points[part], path.closed)))
-        across.append(float(np.median(widths[part][path.seen] if path.seen.any() else widths[part])))
-    return fine, across
+    shift = (profile * offsets).sum(axis=1) / np.maximum(weight, 1e-6) * seen
+    moved = curves.points + np.clip(shift, -1.5, 1.5)[:, None] * normals
+    across = weight * half * (_ACROSS[1] - _ACROSS[0])
+    widths = [_middle(across[part], seen[part]) for part in curves.parts]
+    return curves.with_points(moved).smooth(), widths, scores.tolist()
 
 
-def _extended(paths: list[Path], inner: NDArray[np.float32], threshold: float, radius: float) -> list[Path]:
+def _middle(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
+    """The median of the chosen values, of all if none is."""
+    values = values[chosen] if chosen.any() else values
+    half = len(values) // 2
+    return float(np.partition(values, half)[half])
+
+
+def _extended(
+    curves: Curves, free: list[tuple[bool, bool]], inner: NDArray[np.float32], threshold: float, radius: float
+) -> Curves:
     """Carry free ends on to the mask's edge, which a skeleton stops short of by about the shaft's radius."""
     steps = np.arange(0.5, 3.0 * radius + 3.0, 0.5)
-    ends = [(i, side) for i, p in enumerate(paths) if not p.closed for side in (0, 1) if p.free[side]]
+    lines = [curves.points[part] for part in curves.parts]
+    closed = curves.closed.tolist()
+    ends = [(i, side) for i, at in enumerate(free) if not closed[i] for side in (0, 1) if at[side]]
     if not ends:
-        return paths
-    rays = np.stack([paths[i].points[-side] + steps[:, None] * paths[i].outward(side) for i, side in ends])
+        return curves
+    tips = np.array([lines[i][-side] for i, side in ends])
+    behind = np.array(
+        [lines[i][max(-9, -len(lines[i])) if side else min(8, len(lines[i]) - 1)] for i, side in ends]
+    )
+    outward = tips - behind
+    outward /= np.maximum(np.hypot(outward[:, 0], outward[:, 1]), 1e-9)[:, None]
+    rays = tips[:, None] + steps[:, None] * outward[:, None]
     limit = np.array(inner.shape[::-1]) - 0.5
     inside = (rays >= -0.5).all(axis=2) & (rays <= limit).all(axis=2) & (sample(inner, rays) >= threshold)
-    reach = np.cumprod(inside, axis=1).sum(axis=1).tolist()
+    reach = np.where(inside.all(axis=1), len(steps), inside.argmin(axis=1)).tolist()
     for (i, side), ray, count in zip(ends, rays, reach, strict=True):
         tail = ray[1:count:2]
-        if not len(tail):
-            continue
-        path = paths[i]
-        parts, flags = [path.points, tail], [path.seen, np.zeros(len(tail), bool)]
-        if side == 0:
-            parts, flags = [tail[::-1], path.points], flags[::-1]
-        paths[i] = replace(path, points=np.concatenate(parts), seen=np.concatenate(flags))
-    return paths
+        lines[i] = np.concatenate((lines[i], tail) if side else (tail[::-1], lines[i]))
+    return Curves.of(lines, closed)
 
 
-def sample(image: NDArray[np.float32], points: Floats) -> NDArray[np.float32]:
+def sample(image: NDArray[np.float32], points: NDArray[Any]) -> NDArray[np.float32]:
     """Bilinear values of ``image`` at ``(..., 2)`` x, y; the edge is repeated outside."""
-    at = points.astype(np.float32).reshape(len(points), -1, 2)
+    at = points.astype(np.float32, copy=False).reshape(len(points), -1, 2)
     values: NDArray[Any] = cv2.remap(  # type: ignore[call-overload]
         image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return values.reshape(points.shape[:-1])
 
 
-def _normals(path: Path) -> Floats:
-    """Unit normals ``(N, 2)`` from differences over two points to each side."""
-    points = path.points
-    index = np.arange(len(points))
-    ahead, behind = index + 2, index - 2
-    if path.closed:
-        along = points[ahead % len(points)] - points[behind % len(points)]
-    else:
-        along = points[ahead.clip(max=len(points) - 1)] - points[behind.clip(min=0)]
-    along = along / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-    return np.stack((-along[:, 1], along[:, 0]), axis=1)
-
-
 def _to_image(points: Floats, letterbox: Letterbox) -> Floats:
     """Px of the mask's inner part to image px, within the image."""
     net = (points + 0.5) * 2.0 - 0.5 + (letterbox.left, letterbox.top)
     x, y = letterbox.to_image(net[:, 0], net[:, 1])
-    return np.stack((x.clip(-0.5, letterbox.width - 0.5), y.clip(-0.5, letterbox.height - 0.5)), axis=1)
+    limit = letterbox.width - 0.5, letterbox.height - 0.5
+    return np.stack((np.clip(x, -0.5, limit[0]), np.clip(y, -0.5, limit[1])), axis=1)

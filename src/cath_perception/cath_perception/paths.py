@@ -1,0 +1,277 @@
+"""A skeleton's branches to paths straight through crossings and along shared stretches. Mask px; points are x, y."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cath_perception.curves import Floats
+from cath_perception.skeleton import Branch, End, Graph, Vector, merge, turning
+
+_LARGEST_TURN = math.radians(100.0)
+"""Two branches that meet with others at a junction continue each other if they turn by less."""
+_LONGEST_OVERLAP = 5.0
+"""The branch of two shafts that cross is one junction with its ends up to this many times their radii together ..."""
+_OVERLAP_TURN = math.radians(45.0)
+"""... if neither turns by more on its way through."""
+_SHARED_TURN = math.radians(75.0)
+"""A longer branch is shared by two shafts if all four that meet its ends turn by less into it ..."""
+_LONGEST_SHARED = 60
+"""... and it has no more px than this."""
+_LASSO_TURN = math.radians(120.0)
+"""A shaft runs on into a ring if it turns by less."""
+_TANGENT = 8
+_MOST_ENDS = 6
+"""Ends at one junction up to which every pairing is tried; beyond, the best pairs are taken one by one."""
+
+
+@dataclass
+class Path:
+    """An ordered curve.
+
+    Attributes:
+        points: ``(N, 2)``, about 1 px apart.
+        seen: ``(N,)``, False where the curve was carried through a crossing or a gap.
+        free: whether the start and the end are ends of the mask, not junctions.
+        closed: a ring, the last point next to the first.
+    """
+
+    points: Floats
+    seen: NDArray[np.bool_]
+    free: tuple[bool, bool] = (True, True)
+    closed: bool = False
+
+    def outward(self, side: int) -> Vector:
+        """Unit direction in which the path leaves at an end."""
+        last = len(self.points) - 1
+        tip, before = (last, max(0, last - _TANGENT)) if side else (0, min(last, _TANGENT))
+        (x, y), (u, v) = self.points[tip].tolist(), self.points[before].tolist()
+        length = math.hypot(x - u, y - v) or 1.0
+        return (x - u) / length, (y - v) / length
+
+
+def graph_paths(graph: Graph) -> list[Path]:
+    """The paths through a graph: at each junction branches are paired so that the turning is smallest; a branch
+    that two shafts share, or one twice, is run through twice."""
+    meeting = graph.at_junctions()
+    merge(graph, lambda branch: _is_overlap(graph, branch, meeting))
+    meeting = graph.at_junctions()
+    shared = _shared(graph, meeting)
+    links: dict[End, End] = {}
+    crossing: set[End] = set()
+    for ends in meeting.values():
+        for first, second in _pairs(graph, ends):
+            links[first], links[second] = second, first
+            if len(ends) > 2:
+                crossing.update((first, second))
+    for ends in meeting.values():
+        _open_ring(graph, ends, links)
+    for index, sides in shared:
+        _run_twice(graph, index, sides, links)
+        crossing.update(*sides)
+    indices = [index for index, branch in enumerate(graph.branches) if branch.alive]
+    paths = [_join(graph, chain, closed, crossing) for chain, closed in chains(indices, links)]
+    for ring in graph.rings:
+        points = np.array([(graph.x[p], graph.y[p]) for p in ring], dtype=np.float64)
+        paths.append(Path(points, np.ones(len(ring), bool), closed=True))
+    return paths
+
+
+def chains(indices: Sequence[int], links: dict[End, End]) -> Iterator[tuple[list[End], bool]]:
+    """Follow links: each chain as ``(index, side it is entered by)`` in order, and whether it closes on itself."""
+    done: set[int] = set()
+    starts = [(i, side) for i in indices for side in (0, 1) if (i, side) not in links]
+    for start in starts + [(i, 0) for i in indices]:
+        if start[0] in done:
+            continue
+        chain: list[End] = []
+        entered: End | None = start
+        while entered is not None and entered[0] not in done:
+            chain.append(entered)
+            done.add(entered[0])
+            entered = links.get((entered[0], 1 - entered[1]))
+        yield chain, entered is not None
+
+
+def bridge(first: Floats, second: Floats) -> Floats:
+    """Points ``(n, 2)`` about 1 px apart strictly between the end of ``first`` and the start of ``second``."""
+    (x, y), (u, v) = first[-1].tolist(), second[0].tolist()
+    return np.array(_between((x, y), (u, v)), dtype=np.float64).reshape(-1, 2)
+
+
+def greedy_pairs(costs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
+    """Disjoint pairs, the cheapest first."""
+    chosen: list[tuple[int, int]] = []
+    used: set[int] = set()
+    for i, j in sorted(costs, key=costs.__getitem__):
+        if i not in used and j not in used:
+            chosen.append((i, j))
+            used.update((i, j))
+    return chosen
+
+
+def _straightest(graph: Graph, sides: tuple[list[End], list[End]]) -> tuple[float, float]:
+    """The larger turn of two ways that lead from one pair of ends to another: first to first, or first to second."""
+    near, far = ([graph.approach(end) for end in side] for side in sides)
+
+    def turn(a: int, b: int) -> float:
+        (tip, out), (other, back) = near[a], far[b]
+        return turning(out, back, (other[0] - tip[0], other[1] - tip[1]))
+
+    return max(turn(0, 0), turn(1, 1)), max(turn(0, 1), turn(1, 0))
+
+
+def _others(
+    branch: Branch, graph: Graph, meeting: dict[int, list[End]]
+) -> tuple[list[End], list[End]] | None:
+    """The two ends that meet each end of a branch; None unless there are just two at each."""
+    first, last = branch.ends
+    if first == last or min(branch.ends) < 0:
+        return None
+    near, far = (
+        [end for end in meeting.get(node, ()) if graph.branches[end[0]] is not branch]
+        for node in (first, last)
+    )
+    return (near, far) if len(near) == len(far) == 2 else None
+
+
+def _is_overlap(graph: Graph, branch: Branch, meeting: dict[int, list[End]]) -> bool:
+    """Whether two shafts that cross at a small angle share this branch: beyond it both go on almost straight."""
+    if len(branch.pixels) > _LONGEST_OVERLAP * graph.spread(branch):
+        return False
+    sides = _others(branch, graph, meeting)
+    return sides is not None and min(_straightest(graph, sides)) < _OVERLAP_TURN
+
+
+def _shared(graph: Graph, meeting: dict[int, list[End]]) -> list[tuple[int, tuple[list[End], list[End]]]]:
+    """Branches that two shafts run along, or one twice, with the ends that meet theirs; their junctions are taken out."""
+    found = []
+    for index, branch in enumerate(graph.branches):
+        if not branch.alive or len(branch.pixels) > _LONGEST_SHARED:
+            continue
+        sides = _others(branch, graph, meeting)
+        if sides is None:
+            continue
+        turns = [
+            turning(graph.approach((index, side))[1], graph.approach(end)[1], (0.0, 0.0))
+            for side in (0, 1)
+            for end in sides[side]
+        ]
+        if max(turns) < _SHARED_TURN:
+            found.append((index, sides))
+            del meeting[branch.ends[0]], meeting[branch.ends[1]]
+    return found
+
+
+def _run_twice(graph: Graph, index: int, sides: tuple[list[End], list[End]], links: dict[End, End]) -> None:
+    """Link both ways through a shared branch, of which a copy is made; a way that closes a ring comes second."""
+    branch = graph.branches[index]
+    twin = len(graph.branches)
+    graph.branches.append(Branch(branch.pixels, list(branch.ends)))
+    (a, b), (c, d) = sides
+    straight, swapped = _straightest(graph, sides)
+    beyond_a, beyond_b = _far_end(a, links), _far_end(b, links)
+    if (beyond_a == d or beyond_b == c, swapped) < (beyond_a == c or beyond_b == d, straight):
+        c, d = d, c
+    for way, first, second in ((index, a, c), (twin, b, d)):
+        links[first], links[way, 0] = (way, 0), first
+        links[second], links[way, 1] = (way, 1), second
+
+
+def _open_ring(graph: Graph, ends: list[End], links: dict[End, End]) -> None:
+    """Let a shaft that ends at a ring run on into it: such is a loop that its own shaft carries."""
+    if len(ends) != 3:
+        return
+    for shaft in ends:
+        first, second = (end for end in ends if end is not shaft)
+        if shaft not in links and links.get(first, second) == second:
+            break
+    else:
+        return
+    beyond = {here: there for here, there in links.items() if here not in (first, second)}
+    if _far_end(first, beyond) != second:
+        return
+    turns = [turning(graph.approach(shaft)[1], graph.approach(end)[1], (0.0, 0.0)) for end in (first, second)]
+    if min(turns) < _LASSO_TURN:
+        into, tip = (first, second) if turns[0] <= turns[1] else (second, first)
+        links[shaft], links[into] = into, shaft
+        links.pop(tip, None)
+
+
+def _far_end(end: End, links: dict[End, End]) -> End:
+    """Where one comes out who leaves a junction by this end and follows the links."""
+    for _ in range(len(links) + 1):
+        end = end[0], 1 - end[1]
+        if end not in links:
+            break
+        end = links[end]
+    return end
+
+
+def _pairs(graph: Graph, ends: list[End]) -> list[tuple[End, End]]:
+    """Which ends at a junction continue each other."""
+    if len(ends) < 2:
+        return []
+    approach = [graph.approach(end) for end in ends]
+    costs = {}
+    for i, (tip, out) in enumerate(approach):
+        for j in range(i + 1, len(ends)):
+            if ends[i][0] != ends[j][0]:
+                other, back = approach[j]
+                cost = turning(out, back, (other[0] - tip[0], other[1] - tip[1]))
+                if cost < _LARGEST_TURN:
+                    costs[i, j] = cost
+    few = len(ends) <= _MOST_ENDS
+    chosen = _best_pairs(tuple(range(len(ends))), costs)[1] if few else greedy_pairs(costs)
+    return [(ends[i], ends[j]) for i, j in chosen]
+
+
+def _best_pairs(
+    rest: tuple[int, ...], costs: dict[tuple[int, int], float]
+) -> tuple[float, list[tuple[int, int]]]:
+    """The pairing of least total turn, an end left alone costing the largest turn."""
+    if not rest:
+        return 0.0, []
+    first, others = rest[0], rest[1:]
+    total, chosen = _best_pairs(others, costs)
+    best = (total + _LARGEST_TURN, chosen)
+    for other in others:
+        if (first, other) in costs:
+            total, chosen = _best_pairs(tuple(o for o in others if o != other), costs)
+            if total + costs[first, other] < best[0]:
+                best = (total + costs[first, other], [(first, other), *chosen])
+    return best
+
+
+def _join(graph: Graph, chain: list[End], closed: bool, crossing: set[End]) -> Path:
+    """One path out of branches; through a crossing it is carried in a straight line."""
+    points: list[Vector] = []
+    seen: list[bool] = []
+    for index, entered in chain:
+        pixels = graph.branches[index].pixels
+        start = graph.overlap((index, entered)) if (index, entered) in crossing else 0
+        left = (index, 1 - entered)
+        stop = len(pixels) - (graph.overlap(left) if left in crossing else 0)
+        here = [(graph.x[p], graph.y[p]) for p in (pixels[::-1] if entered else pixels)[start:stop]]
+        if not here:
+            continue
+        if points:
+            between = _between(points[-1], here[0])
+            points += between
+            seen += [False] * len(between)
+        points += here
+        seen += [True] * len(here)
+    (i, first), (j, last) = chain[0], chain[-1]
+    free = graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0
+    return Path(np.array(points, dtype=np.float64), np.array(seen), free, closed)
+
+
+def _between(first: Vector, second: Vector) -> list[Vector]:
+    """Points about 1 px apart strictly between two."""
+    (x, y), (u, v) = first, second
+    count = math.ceil(math.hypot(u - x, v - y))
+    return [(x + (u - x) * i / count, y + (v - y) * i / count) for i in range(1, count)]
