@@ -71,16 +71,26 @@ def test_demo_of_a_missing_model_ends_with_the_reason(folder: Path, demo: Path) 
 
 
 def test_bench_writes_what_it_measured(folder: Path, demo: Path, bundle: Path) -> None:
-    options = ("--source", str(demo / "input"), "--seconds", "2", "--frames", "12", "--rate", "20")
+    report = folder / "performance.md"
+    report.write_text("<!-- bench: begin -->\n<!-- bench: end -->\n")
+    options = ("--source", str(demo / "input"), "--seconds", "2", "--frames", "12", "--rates", "20,max")
+    options += ("--networks", "openvino,eager,tensorrt", "--report", str(report))
     done = cath(folder, "bench", "--model", str(bundle), *options)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads((folder / "out" / "bench.json").read_text())
-    node = figures["node"]
+    node, highest = figures["node"]
     assert node["frames"] >= 10
     assert 0 < node["network_ms"]["p50"] < node["publish_to_receive_ms"]["p99"]
     assert node["memory_mb"] > 10
-    assert [core["backend"].split()[0] for core in figures["core"]] == ["openvino", "torch"]
+    assert highest["highest"]
+    assert highest["answered_hz"] > 0
+    assert [entry["name"] for entry in figures["network"]][:2] == ["openvino", "eager"]
+    assert all(entry["ms"]["p50"] > 0 for entry in figures["network"][:2])
+    assert figures["stages"][0]["backend"].startswith("openvino (")
+    assert figures["roofline"]["gflop"] > 0
     assert figures["machine"]["packages"]["openvino"]
+    assert (folder / "out" / "bench.png").exists()
+    assert "| openvino | 20 |" in report.read_text()
 
 
 def test_node_command_ends_cleanly_on_ctrl_c(folder: Path, bundle: Path) -> None:

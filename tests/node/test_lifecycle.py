@@ -135,7 +135,7 @@ def test_unusable_models_are_named_and_the_next_one_works(
 def test_backend_that_cannot_work_is_named(running: NodeProcess, peer: Peer) -> None:
     node = RemoteNode(peer)
     statuses = peer.listen(PerceptionStatus, "/perception/status")
-    assert node.set(backend="tensorrt")[0].successful
+    assert all(result.successful for result in node.set(backend="tensorrt", device="cpu", fallback="none"))
     assert not node.configure()
     peer.wait(lambda: statuses, "the status of the failed transition")
     assert "BackendError: " in statuses[0].message

@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "replay": ("cath_perception.commands.replay", "publish a bag at its own pace"),
     "node": ("cath_perception.commands.node", "start the perception node where ros2 launch is not installed"),
+    "build-engine": (
+        "cath_perception.commands.build_engine",
+        "build a model's TensorRT engine for this machine's GPU",
+    ),
     "bench": ("cath_perception.commands.bench", "measure what a frame costs"),
     "train": ("cath_training.commands.train", "train a network"),
     "eval": ("cath_training.commands.evaluate", "measure a model against the truth"),

@@ -4,14 +4,17 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
 from builtin_interfaces.msg import Time
 from cath_msgs.msg import PerceptionStatus
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 from std_msgs.msg import Header
 
 from cath_perception.intake import Counters
+from cath_perception.perceptor import Perceptor
 
 
 class State(IntEnum):
@@ -64,9 +67,13 @@ class Report:
         stamp: Time,
         counters: Counters,
         facts: Mapping[str, str],
+        notice: str = "",
     ) -> DiagnosticArray:
-        """The report, and the beginning of the next one. ``facts`` are further key-value pairs."""
-        level = DiagnosticStatus.OK if self._worst in _FINE else DiagnosticStatus.WARN
+        """The report, and the beginning of the next one.
+
+        ``facts`` are further key-value pairs, ``notice`` what makes the level WARN though frames are answered.
+        """
+        level = DiagnosticStatus.OK if self._worst in _FINE and not notice else DiagnosticStatus.WARN
         level = DiagnosticStatus.ERROR if self._worst is State.ERROR else level
         values = {"lifecycle": lifecycle, "state": self._worst.name, **facts, **self._rates()}
         values |= {f"frames_{field}": str(getattr(counters, field)) for field in counters.__slots__}
@@ -75,7 +82,7 @@ class Report:
             level=level,
             name=name,
             hardware_id=hardware,
-            message=self._message or lifecycle,
+            message=self._message or notice or lifecycle,
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
         self._begin()
@@ -94,6 +101,80 @@ class Report:
         self._worst, self._message = State.INACTIVE, ""
         self._latencies.clear()
         self._since = time.monotonic()
+
+
+@dataclass(slots=True)
+class Engine:
+    """What computes, as told in every status and report.
+
+    Attributes:
+        model: the bundle's name, before it is loaded the parameter.
+        backend: the backend's name and description, before it is made the parameter.
+        notice: what people should know of the backend though frames are answered, "" if nothing.
+        fault: what ails its device, "none" if nothing.
+    """
+
+    model: str
+    backend: str
+    notice: str = ""
+    fault: str = "none"
+
+    @classmethod
+    def of(cls, perceptor: Perceptor) -> "Engine":
+        """What this perceptor computes with now."""
+        backend = perceptor.backend
+        fault = backend.fault.value if backend.fault else "none"
+        return cls(perceptor.bundle.name, f"{backend.name} ({backend.description})", backend.notice, fault)
+
+    def __str__(self) -> str:
+        return f"{self.backend}; {self.notice}" if self.notice else self.backend
+
+
+class Speaker:
+    """Publishes ``~/status`` and ``/diagnostics``, and logs what people should read.
+
+    Attributes:
+        failure: why the node could not be configured; told as an error in every report until it is "".
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.failure = ""
+        self._node, self._report, self._log_limit = node, Report(), LogLimit()
+        self._status = node.create_publisher(PerceptionStatus, "~/status", 10)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def status(self, status: PerceptionStatus, engine: Engine) -> None:
+        """Publish one status; what is not fine is logged and kept for the report."""
+        state = State(status.state)
+        status.model, status.backend = engine.model, str(engine)
+        self._status.publish(status)
+        self._report.note(state, status.message, status.latency_ms)
+        if state not in _FINE:
+            self.log(f"{state.name}: {status.message}")
+
+    def diagnostics(self, lifecycle: str, counters: Counters, engine: Engine) -> None:
+        """Publish what happened since the last report."""
+        if self.failure:
+            self._report.note(State.ERROR, self.failure)
+        if engine.notice:
+            self.log(engine.notice)
+        name = f"{self._node.get_fully_qualified_name()}: catheter perception"
+        facts = {
+            "model": engine.model,
+            "backend": engine.backend,
+            "backend_notice": engine.notice,
+            "device_fault": engine.fault,
+        }
+        stamp = self._node.get_clock().now().to_msg()
+        self._diagnostics.publish(
+            self._report.message(name, engine.backend, lifecycle, stamp, counters, facts, engine.notice)
+        )
+
+    def log(self, text: str) -> None:
+        """A warning, unless one of its kind was logged a moment ago."""
+        admitted = self._log_limit.admit(text)
+        if admitted:
+            self._node.get_logger().warning(admitted)
 
 
 class LogLimit:

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from cath_msgs.msg import PerceptionStatus
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -27,7 +25,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from cath_perception import parameters
-from cath_perception.diagnostics import LogLimit, Report, State
+from cath_perception.diagnostics import Engine, Speaker, State
 from cath_perception.errors import CathError
 from cath_perception.handler import Frame, FrameHandler, unfilled_status
 from cath_perception.intake import Counters
@@ -55,13 +53,10 @@ class PerceptionNode(LifecycleNode):
         self._handler: FrameHandler | None = None
         self._inputs: list[Subscription] = []
         self._state = "unconfigured"
-        self._failure = ""
-        self._report, self._log_limit = Report(), LogLimit()
         self.add_on_set_parameters_callback(self._check_parameters)
         parameters.declare(self)
         self._settings = parameters.read(self)
-        self._status_publisher = self.create_publisher(PerceptionStatus, "~/status", 10)
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._speaker = Speaker(self)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # notices silence though simulated time stands still
         self.create_timer(self._settings.diagnostics_period, self._publish_diagnostics, clock=steady)
         self.create_service(Trigger, "~/set_reference", self._set_reference)
@@ -77,11 +72,11 @@ class PerceptionNode(LifecycleNode):
             self._open()
         except Exception as error:
             self._release()
-            self._failure = f"cannot configure: {type(error).__name__}: {error}"
-            self._say(State.ERROR, self._failure)
+            self._speaker.failure = f"cannot configure: {type(error).__name__}: {error}"
+            self._say(State.ERROR, self._speaker.failure)
             self._publish_diagnostics()
             return FAILURE
-        self._failure, self._state = "", "inactive"
+        self._speaker.failure, self._state = "", "inactive"
         self._say(State.INACTIVE, "configured")
         return super().on_configure(state)
 
@@ -131,6 +126,7 @@ class PerceptionNode(LifecycleNode):
             settings.backend,
             threads=settings.threads,
             device=settings.device,
+            fallback=settings.fallback,
             want_centerlines=settings.centerlines,
             recognizer=Recognizer.load(settings.templates or None),
         )
@@ -143,7 +139,7 @@ class PerceptionNode(LifecycleNode):
         gc.freeze()  # what was loaded stays: collections during frames need not visit it
         for reason in self._perceptor.backend.passed_over:
             self.get_logger().info(f"backend passed over: {reason}")
-        self.get_logger().info(f"model '{self._model}' on {self._backend}")
+        self.get_logger().info(f"model '{self._perceptor.bundle.name}' on {self._engine}")
 
     def _subscribe(self) -> None:
         raw = self._settings.input_transport == "raw"
@@ -201,9 +197,9 @@ class PerceptionNode(LifecycleNode):
         if self._state != "active" or handler is None:
             return
         self._watchdog.reset()
-        self._publish_status(handler.handle(message, info))
+        self._speaker.status(handler.handle(message, info), self._engine)
         if note := handler.take_note():
-            self._log(note)
+            self._speaker.log(note)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         if self._handler is not None:
@@ -241,45 +237,22 @@ class PerceptionNode(LifecycleNode):
     # What the node says
 
     @property
-    def _model(self) -> str:
-        return self._perceptor.bundle.name if self._perceptor else self._settings.model
-
-    @property
-    def _backend(self) -> str:
+    def _engine(self) -> Engine:
         if self._perceptor is None:
-            return self._settings.backend
-        return f"{self._perceptor.backend.name} ({self._perceptor.backend.description})"
+            return Engine(self._settings.model, self._settings.backend)
+        return Engine.of(self._perceptor)
 
     def _say(self, state: State, message: str) -> None:
         """A status that belongs to no frame: stamped now, with no frame's times."""
         status = unfilled_status(Header(stamp=self.get_clock().now().to_msg()))
         status.state, status.message = int(state), message
-        self._publish_status(status)
-
-    def _publish_status(self, status: PerceptionStatus) -> None:
-        state = State(status.state)
-        status.model, status.backend = self._model, self._backend
-        self._status_publisher.publish(status)
-        self._report.note(state, status.message, status.latency_ms)
-        if state not in (State.OK, State.INACTIVE):
-            self._log(f"{state.name}: {status.message}")
-
-    def _log(self, text: str) -> None:
-        admitted = self._log_limit.admit(text)
-        if admitted:
-            self.get_logger().warning(admitted)
+        self._speaker.status(status, self._engine)
 
     def _publish_diagnostics(self) -> None:
-        if self._failure:
-            self._report.note(State.ERROR, self._failure)
+        if self._perceptor is not None:
+            self._perceptor.backend.tend()
         counters = self._handler.counters if self._handler else Counters()
-        facts = {"model": self._model, "backend": self._backend}
-        name = f"{self.get_fully_qualified_name()}: catheter perception"
-        self._diagnostics_publisher.publish(
-            self._report.message(
-                name, self._backend, self._state, self.get_clock().now().to_msg(), counters, facts
-            )
-        )
+        self._speaker.diagnostics(self._state, counters, self._engine)
 
 
 def main(args: list[str] | None = None) -> int:

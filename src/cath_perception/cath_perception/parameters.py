@@ -40,6 +40,7 @@ class Settings:
     backend: str
     threads: int
     device: str
+    fallback: str
     centerlines: bool
     templates: str
     tracking: bool
@@ -82,6 +83,13 @@ PARAMETERS = (
         "Device of the backend: cpu, cuda, or auto for a GPU where there is one.",
         Change.UNCONFIGURED,
         choices=("auto", "cpu", "cuda"),
+    ),
+    Specification(
+        "fallback",
+        "openvino",
+        "What answers on the CPU while a GPU backend cannot; none: such frames fail with the reason.",
+        Change.UNCONFIGURED,
+        choices=("openvino", "torch", "none"),
     ),
     Specification(
         "centerlines", True, "Compute centrelines and group electrodes into catheters.", Change.UNCONFIGURED

@@ -69,14 +69,18 @@ class Perceptor:
         threads: int = 0,
         cache_dir: str | Path | None = None,
         device: str = "auto",
+        fallback: str | None = None,
         **options: Any,
     ) -> Perceptor:
         """A perceptor from the name or folder of a model and the name of a backend.
 
-        ``options`` go to the constructor. Raises BundleError or BackendError with the reason.
+        ``fallback``: see ``create_backend``. ``options`` go to the constructor. Raises BundleError or BackendError with
+        the reason.
         """
         bundle = ModelBundle.load(resolve_bundle(model))
-        engine = create_backend(backend, bundle, threads=threads, cache_dir=cache_dir, device=device)
+        engine = create_backend(
+            backend, bundle, threads=threads, cache_dir=cache_dir, device=device, fallback=fallback
+        )
         return cls(bundle, engine, **options)
 
     def __call__(self, pixels: NDArray[Any], *, recognize: bool = True) -> PerceptionResult:
@@ -90,7 +94,7 @@ class Perceptor:
         start = perf_counter()
         height, width = check_pixels(pixels).shape
         letterbox = self._letterbox_for(width, height)
-        image = letterbox.apply(pixels)
+        image = pixels if self.backend.resizes else letterbox.apply(pixels)
         mark = _lap(times, "preprocess", start)
         candidates, probability = self.backend.infer(image)
         mark = _lap(times, "network", mark)

@@ -9,7 +9,8 @@ import pytest
 
 from cath_perception.backends import create_backend
 from cath_perception.backends.base import cache_folder
-from cath_perception.backends.openvino_cache import check
+from cath_perception.backends.cache import check, store
+from cath_perception.backends.openvino_cache import FILES
 from cath_perception.errors import BackendError
 
 openvino = pytest.importorskip("openvino")
@@ -117,15 +118,15 @@ def test_spoilt_cache_is_noticed(name, spoil, bundle, cache, tmp_path):
     create_backend("openvino", bundle, cache_dir=cache).close()
     entry = shutil.copytree(entry_of(cache), tmp_path / "entry")
     identity = json.loads((entry / "manifest.json").read_text())["identity"]
-    assert check(entry, identity) is None
-    assert "another model" in check(entry, identity | {"openvino": "1.0"})
+    assert check(entry, identity, FILES) is None
+    assert "openvino is 1.0, was 20" in check(entry, identity | {"openvino": "1.0"}, FILES)
     path = entry / name
     good = path.read_bytes()
     if spoil == "remove":
         path.unlink()
     else:
         path.write_bytes(good[: len(good) // 2] if spoil == "truncate" else b"x" + good[1:])
-    assert check(entry, identity)
+    assert check(entry, identity, FILES)
 
 
 def test_spoilt_cache_is_made_anew(bundle, cache, tmp_path, caplog):
@@ -139,6 +140,19 @@ def test_spoilt_cache_is_made_anew(bundle, cache, tmp_path, caplog):
     create_backend("openvino", bundle, cache_dir=tmp_path).close()
     assert not caplog.text
     assert len(list((tmp_path / "openvino").iterdir())) == 1
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):
+    old, new = tmp_path / ".part-old", tmp_path / ".part-new"
+    for part in (old, new):
+        part.mkdir()
+    os.utime(old, (0, 0))
+    store(tmp_path / "entry", {"a": "b"}, ("x",), lambda part: {"size": (part / "x").write_text("x")})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".part-new", "entry"]
+    assert check(tmp_path / "entry", {"a": "b"}, ("x",)) is None
+    with pytest.raises(FileNotFoundError):  # nothing was written: what was there stays
+        store(tmp_path / "entry", {"a": "c"}, ("x",), lambda part: {})
+    assert check(tmp_path / "entry", {"a": "b"}, ("x",)) is None
 
 
 def test_cache_that_cannot_be_written_is_no_failure(bundle, tmp_path, caplog):
@@ -179,7 +193,7 @@ def test_requests_that_differ_are_told_apart(bundle, tmp_path):
     """The check that BF16 must pass: the same model agrees with itself, one with other weights does not."""
     import torch
 
-    from cath_perception.backends.openvino_backend import _request, agree
+    from cath_perception.backends.openvino_backend import _request, agreement
     from cath_perception.backends.openvino_cache import convert
     from cath_perception.network import build
 
@@ -190,5 +204,5 @@ def test_requests_that_differ_are_told_apart(bundle, tmp_path):
     first, second = (
         _request(core, convert(openvino, b), {}, "f32") for b in (bundle, bundle.save(tmp_path, other))
     )
-    assert agree(first, first, 96)
-    assert not agree(first, second, 96)
+    assert agreement(first, first, 96).refusal() is None
+    assert "differs from float32" in agreement(first, second, 96).refusal()

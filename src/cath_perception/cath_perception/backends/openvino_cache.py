@@ -1,22 +1,19 @@
-"""The cache of converted models: one folder each, with a manifest of hashes, written whole or not at all."""
+"""The bundle as an OpenVINO model, from the cache where it is whole."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import shutil
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
-import cath_perception.network
+from cath_perception.backends.cache import check, folder_name, model_identity, store
 from cath_perception.bundle import ModelBundle
 from cath_perception.errors import BackendError
 
 _log = logging.getLogger(__name__)
-MODEL, WEIGHTS, MANIFEST = "model.xml", "model.bin", "manifest.json"
+MODEL, WEIGHTS = "model.xml", "model.bin"
+FILES = (MODEL, WEIGHTS)
 
 
 def converted_model(openvino: Any, core: Any, bundle: ModelBundle, cache: Path) -> Any:
@@ -25,17 +22,22 @@ def converted_model(openvino: Any, core: Any, bundle: ModelBundle, cache: Path) 
     A cache that cannot be written costs time at every start, and a warning, but no failure. Raises BackendError
     where conversion needs PyTorch and there is none.
     """
-    identity = _identity(openvino, bundle)
-    folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
-    reason = check(folder, identity)
+    identity = model_identity(bundle) | {"openvino": str(openvino.__version__)}
+    folder = cache / folder_name(identity)
+    reason = check(folder, identity, FILES)
     if reason is None:
         return core.read_model(folder / MODEL)
     if folder.exists():
         _log.warning("converted model %s is made anew: %s", folder, reason)
     model = convert(openvino, bundle)
+
+    def write(part: Path) -> dict[str, Any]:
+        openvino.save_model(model, part / MODEL, compress_to_fp16=False)
+        return {}
+
     try:
-        _store(openvino, model, folder, identity)
-    except OSError as error:
+        store(folder, identity, FILES, write)
+    except (OSError, RuntimeError) as error:
         _log.warning("converted model not kept in %s: %s", folder, error)
     return model
 
@@ -57,52 +59,3 @@ def convert(openvino: Any, bundle: ModelBundle) -> Any:
             return openvino.convert_model(traced, input=list(shape))
     finally:
         torch.set_num_threads(threads)
-
-
-def check(folder: Path, identity: dict[str, str]) -> str | None:
-    """None if the folder holds what ``identity`` describes, untouched; otherwise what is wrong with it."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if not isinstance(manifest, dict) or manifest.get("identity") != identity:
-            return "it was made for another model or version"
-        for name in (MODEL, WEIGHTS):
-            if _sha256(folder / name) != manifest.get(name):
-                return f"{name} is truncated or changed"
-    except (OSError, ValueError) as error:
-        return str(error)
-    return None
-
-
-def _identity(openvino: Any, bundle: ModelBundle) -> dict[str, str]:
-    """Everything the converted model depends on: the weights, the manifest's figures, the code and OpenVINO."""
-    sources = hashlib.sha256()
-    for path in sorted(Path(cath_perception.network.__file__).parent.glob("*.py")):
-        sources.update(path.read_bytes())
-    return {
-        "weights": bundle.weights_sha256,
-        "architecture": json.dumps(bundle.architecture, sort_keys=True),
-        "input_size": str(bundle.input_size),
-        "intensity": f"{bundle.low} {bundle.high}",
-        "network_code": sources.hexdigest(),
-        "openvino": str(openvino.__version__),
-    }
-
-
-def _store(openvino: Any, model: Any, folder: Path, identity: dict[str, str]) -> None:
-    """Write beside the place and rename into it, so that another process never sees a part."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-    try:
-        openvino.save_model(model, part / MODEL, compress_to_fp16=False)
-        manifest = {"identity": identity} | {name: _sha256(part / name) for name in (MODEL, WEIGHTS)}
-        (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        part.replace(folder)
-    except RuntimeError as error:
-        raise OSError(str(error)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,42 +1,43 @@
-"""NVIDIA GPUs through Torch-TensorRT: not part of this version; asking for it says so."""
+"""NVIDIA GPUs through Torch-TensorRT: an engine from the cache, run by CUDA graph. Building is ``build-engine``'s."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.backends.base import Backend
+from cath_perception.backends.base import Answer, Backend, Options
+from cath_perception.backends.faults import device_errors
 from cath_perception.bundle import ModelBundle
 from cath_perception.errors import BackendError
 
 
 class TensorRTBackend(Backend):
-    """Has the interface of every backend; making one raises BackendError with what is missing."""
+    """Intensity rule, network and decoding as a TensorRT engine; EngineMissingError where none was built."""
 
     name = "tensorrt"
+    resizes = True
 
-    def __init__(
-        self,
-        bundle: ModelBundle,
-        *,
-        threads: int = 0,
-        cache_dir: str | Path | None = None,
-        device: str = "auto",
-    ) -> None:
-        if device == "cpu":
-            raise BackendError("needs an NVIDIA GPU, and the device asked for is the CPU")
-        if not Path("/dev/nvidiactl").exists():
-            raise BackendError("needs an NVIDIA GPU, and there is none")
-        if find_spec("torch_tensorrt") is None:
-            raise BackendError("needs torch_tensorrt, which is not installed")
-        raise BackendError("engines cannot be built by this version; use the torch backend on the GPU")
+    def __init__(self, bundle: ModelBundle, options: Options) -> None:
+        super().__init__(bundle, options)
+        options.cuda_device  # noqa: B018 - the commonest refusal before the slow imports
+        try:
+            from cath_perception.backends.cuda_runner import CudaRunner
+            from cath_perception.backends.engine import EnginePlace
+        except ImportError as error:
+            raise BackendError(f"needs PyTorch: {error}") from error
+        place = EnginePlace.of(bundle, options)
+        with device_errors("starting the engine"):
+            self._runner = CudaRunner(place.load(), self.size, place.device, options.batch)
+            self._runner.warm_up()
+        product, gpu = place.product, place.identity["gpu"]
+        libraries = f"{product.name} {product.version}, TensorRT {product.tensorrt}"
+        self.description = f"{libraries}, {gpu}, {place.identity['precision']}, {self._runner.how}"
 
-    def infer(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Never reached: no instance exists."""
-        raise BackendError("engines cannot be built by this version")
+    def infer(self, image: NDArray[Any]) -> Answer:
+        """See Backend; with ``batch`` 2 the image is ``(2, H, W)``, and so are the answers."""
+        return self._runner(image)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """See Backend."""
+        self._runner.close()

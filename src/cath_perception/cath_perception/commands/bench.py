@@ -1,81 +1,104 @@
-"""``bench``: what a frame costs, in the core and through the node over DDS; a benchmark, not a test."""
+"""``bench``: what a frame costs, side by side and through the node over DDS; a benchmark, not a test."""
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
-from cath_perception import benchmark
+from cath_perception import bench_report, benchmark
+from cath_perception.backends import BACKENDS, Options
+from cath_perception.backends.base import gpu_is_present
 from cath_perception.bundle import ModelBundle, resolve_bundle
 from cath_perception.commands.demo import SYNTHETIC, prepared, results_folder
+from cath_perception.errors import CathError
 
-SUMMARY = "measure how long a frame takes, in the core and through the node"
+SUMMARY = "measure how long a frame takes, side by side and through the node"
+ON_CPU = "openvino,eager,onnxruntime"
+ON_GPU = "tensorrt,torch,eager,openvino,onnxruntime"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``bench`` takes to its parser."""
     parser.add_argument("--source", default=SYNTHETIC, help=f"recording to use (default {SYNTHETIC})")
     parser.add_argument("--model", default="light", help="name of a shipped model or a bundle's folder")
-    parser.add_argument("--backends", default="openvino,torch", help="backends of the core, side by side")
-    parser.add_argument("--node-backend", default="auto", help="backend of the node")
     parser.add_argument(
-        "--rate", type=float, default=30.0, metavar="HZ", help="frames a second through the node"
+        "--networks", help=f"measured side by side (default {ON_CPU}, with a GPU {ON_GPU}; also: compiled)"
     )
-    parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="how long through the node")
-    parser.add_argument("--frames", type=int, default=150, metavar="N", help="frames of the core")
+    parser.add_argument("--node-backends", default="auto", help="backends of the node, one after the other")
+    parser.add_argument("--rates", default="30,60,max", help="frames a second through the node (30,60,max)")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, metavar="S", help="how long through the node at each rate"
+    )
+    parser.add_argument("--frames", type=int, default=200, metavar="N", help="frames of the networks")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: theirs)")
     parser.add_argument("--json", type=Path, default=Path("out/bench.json"), help="where the figures go")
+    parser.add_argument("--plot", type=Path, help="a picture of them (default: beside the JSON)")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        help="a document to write the tables into, between the marks named after the JSON",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print a table and write the JSON."""
+    """Measure, print the tables, write JSON, picture and report."""
     console = Console()
+    rates = [_rate(text) for text in args.rates.split(",")]
+    names = (args.networks or (ON_GPU if gpu_is_present() else ON_CPU)).split(",")
     out = results_folder(Path("out"), args.source)
     bag = prepared(args.source, out, False, console)
+    bundle, options = ModelBundle.load(resolve_bundle(args.model)), Options(args.threads)
     frames = benchmark.first_frames(bag, args.frames)
     figures: dict[str, Any] = {
+        "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": benchmark.machine(),
         "model": {
-            "name": args.model,
-            "weights_sha256": ModelBundle.load(resolve_bundle(args.model)).weights_sha256,
+            "name": bundle.name,
+            "architecture": bundle.architecture["name"],
+            "input_size": bundle.input_size,
+            "weights_sha256": bundle.weights_sha256,
         },
         "image": list(frames[0].shape[::-1]),
     }
-    console.print("through the node ...")
-    settings = {"model": args.model, "backend": args.node_backend}
-    figures["node"] = benchmark.through_node(bag, args.rate, args.seconds, settings, out / "log")
-    figures["core"] = []
-    for backend in args.backends.split(","):
-        console.print(f"core with {backend} ...")
-        figures["core"].append(benchmark.core(args.model, backend, frames))
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(figures, indent=2) + "\n")
-    console.print(_table(figures))
+    console.print(f"networks {', '.join(names)} in turns ...")
+    figures["network"] = benchmark.networks(names, bundle, options, frames)
+    if "tensorrt" in names and gpu_is_present():
+        figures["network"].append(benchmark.biplane(bundle, options, frames))
+    console.print("roofline ...")
+    figures["roofline"] = benchmark.roof(bundle, options)
+    figures["stages"] = []
+    for name in (name for name in names if name in BACKENDS):
+        console.print(f"stages with {name} ...")
+        figures["stages"].append(benchmark.stages(args.model, name, options, frames))
+    figures["node"] = []
+    for backend in args.node_backends.split(","):
+        for rate in rates:
+            console.print(f"node with {backend} at {rate or 'the highest rate'} Hz ...")
+            settings = {"model": args.model, "backend": backend, "threads": args.threads}
+            hertz = rate or benchmark.HIGHEST_HZ
+            entry = benchmark.through_node(bag, hertz, args.seconds, settings, out / "log")
+            figures["node"].append(entry | {"highest": rate is None})
+    _write(args, figures)
+    console.print(Markdown(bench_report.markdown(figures)))
     console.print(f"figures in {args.json}")
     return 0
 
 
-def _table(figures: dict[str, Any]) -> Table:
-    node, width_height = figures["node"], " x ".join(map(str, figures["image"]))
-    table = Table(
-        "what", "p50 ms", "p95 ms", "p99 ms", title=f"{width_height} px, {figures['machine']['cpu']}"
-    )
+def _rate(text: str) -> float | None:
+    """Hz; None for the highest. CathError for anything else."""
+    try:
+        return None if text == "max" else float(text)
+    except ValueError as error:
+        raise CathError(f"--rates: expected numbers and max, separated by commas, got {text!r}") from error
 
-    def add(name: str, values: dict[str, float]) -> None:
-        table.add_row(name, *(f"{values[f'p{p}']:.1f}" for p in benchmark.PERCENTILES))
 
-    add(f"published to received, {node['rate_hz']:g} Hz", node["publish_to_receive_ms"])
-    add("node, whole frame", node["node_ms"])
-    add("node, network", node["network_ms"])
-    add("node, all but the network", node["node_less_network_ms"])
-    for entry in figures["core"]:
-        if "refused" in entry:
-            table.add_row(entry["backend"], "refused", "", entry["refused"][:60])
-            continue
-        add(f"core, {entry['backend']}: network", entry["stages_ms"]["network"])
-        add("core, all but the network", entry["all_but_network_ms"])
-    table.add_row(f"frames missed of {node['frames']}", str(node["missed"]), "", "")
-    table.add_row("node: CPU cores, memory MB", f"{node['cpu_cores']}", f"{node['memory_mb']:.0f}", "")
-    return table
+def _write(args: argparse.Namespace, figures: dict[str, Any]) -> None:
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    bench_report.plot(args.plot or args.json.with_suffix(".png"), figures)
+    if args.report:
+        bench_report.write_report(args.report, args.json.stem, figures)

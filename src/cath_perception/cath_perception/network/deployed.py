@@ -54,9 +54,11 @@ def decode_maps(maps: dict[str, Tensor], stride: int, candidates: int = 128) -> 
     Returns ``(B, K, 5)``: x, y, width, height in network-input px and score 0..1, by falling score. Where fewer than K
     peaks exist the rest has score 0.
     """
-    centre = maps["centre"].sigmoid()
+    logits = maps["centre"]
+    centre = logits.sigmoid()
     height, width = int(centre.shape[2]), int(centre.shape[3])
-    peaks = centre * (F.max_pool2d(centre, 3, stride=1, padding=1) == centre).to(centre.dtype)
+    # Compared before the sigmoid: a compiler that computes that twice must not lose peaks to its rounding.
+    peaks = centre * (F.max_pool2d(logits, 3, stride=1, padding=1) == logits).to(centre.dtype)
     score, index = peaks.flatten(1).topk(min(candidates, height * width), dim=1)
     row = torch.div(index, width, rounding_mode="floor")
     cell = torch.stack((index - row * width, row), dim=1).to(centre.dtype)
