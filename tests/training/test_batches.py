@@ -8,6 +8,7 @@ import torch
 
 from cath_perception.network.deployed import decode_maps
 from cath_training.data import bank, batches
+from cath_training.synthetic import ct
 
 CPU = torch.device("cpu")
 
@@ -100,3 +101,17 @@ def test_bank_is_loaded_not_made_again(tmp_path: Path) -> None:
     files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")}
     bank.make(tmp_path, size, 1, [])
     assert files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")}
+
+
+def test_bank_goes_on_without_a_ct_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ct, "folder", lambda: None)
+    made = bank.make(tmp_path, bank.BankSize(1, 1, 1, ct=2), 1, [])
+    assert len(made.backgrounds) == 1
+    assert "requirements/ct.txt" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not ct.available(), reason="the CT (requirements/ct.txt) is not installed")
+def test_bank_has_backgrounds_out_of_the_ct(tmp_path: Path) -> None:
+    assert len(bank.make(tmp_path, bank.BankSize(1, 1, 1, ct=1), 1, []).backgrounds) == 2

