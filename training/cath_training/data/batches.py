@@ -128,7 +128,7 @@ def overlap_radius(width: float, height: float, overlap: float = 0.7) -> int:
     return max(1, int(root - overlap * total))
 
 
-def _targets(batch: Batch, rule: BatchRule) -> None:
+def draw_targets(batch: Batch, rule: BatchRule) -> None:
     """Draw each electrode's Gaussian, and what its offset and size are where they are learnt."""
     centre, offset, size, weight = (t.numpy() for t in (batch.centre, batch.offset, batch.size, batch.weight))
     side = centre.shape[-1]
@@ -199,7 +199,7 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     identity = np.where(filled, scenes, len(bank.attenuation))
     labelled = np.ones((count, 2), bool)
     batch = Batch(image, plane(1), plane(2), plane(2), plane(1), mask, boxes, identity, labelled)
-    _targets(batch, rule)
+    draw_targets(batch, rule)
     for name in ("centre", "offset", "size", "weight"):
         setattr(batch, name, getattr(batch, name).to(device))
     return batch

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from cath_training.data.batches import MASK_STRIDE, Batch, BatchRule, _targets
+from cath_training.data.batches import MASK_STRIDE, Batch, BatchRule, draw_targets
 from cath_training.data.labelled import LabelledImage, LabelledSource
 
 Affine = NDArray[np.float64]
@@ -60,7 +60,7 @@ def draw(
         identity=np.array([sample.identity for sample in chosen], np.int64),
         labelled=np.array([(s.boxes is not None, s.mask is not None) for s in chosen], bool),
     )
-    _targets(batch, rule)
+    draw_targets(batch, rule)
     for name in ("centre", "offset", "size", "weight"):
         setattr(batch, name, getattr(batch, name).to(device))
     return batch
