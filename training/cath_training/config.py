@@ -17,7 +17,8 @@ class ConfigError(CathError):
 class DataConfig:
     """Where samples come from and how crops of them are drawn.
 
-    ``source``: ``synthetic``, from a bank of ``catheters`` scenes, ``clutter`` and ``procedural`` backgrounds; else the
+    ``source``: ``synthetic``, from a bank of ``catheters`` scenes, ``clutter``, and backgrounds that are ``procedural`` or
+    out of a CT (``ct`` of them; left out with a notice where requirements/ct.txt is not installed); else the
     format of the labelled images at ``path``, see ``data.source``.
     ``angiograms``: folder of real backgrounds, relative to the repository (skipped with a notice if absent);
     ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``zoom``, ``empty``,
@@ -29,6 +30,7 @@ class DataConfig:
     catheters: int = 2400
     clutter: int = 900
     procedural: int = 260
+    ct: int = 0
     angiograms: str = "../shared/data/angiograms"
     angiograms_first: int = 700
     crop: int = 256

@@ -61,7 +61,7 @@ def make(data: DataConfig, stride: int, seed: int, cache: Path) -> Source:
     """The source of ``data``; a bank is made (minutes) unless ``cache`` has it."""
     if data.source != "synthetic":
         raise CathError(f"data: source: expected synthetic, got {data.source!r}")
-    size = bank.BankSize(data.catheters, data.clutter, data.procedural)
+    size = bank.BankSize(data.catheters, data.clutter, data.procedural, data.ct)
     return Synthetic(bank.make(cache, size, seed, _angiograms(data)), batch_rule(data, stride))
 
 
