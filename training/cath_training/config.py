@@ -19,7 +19,8 @@ class DataConfig:
 
     ``source``: ``synthetic``, from a bank of ``catheters`` scenes, ``clutter``, and backgrounds that are ``procedural`` or
     out of a CT (``ct`` of them; left out with a notice where requirements/ct.txt is not installed); else the
-    format of the labelled images at ``path``, see ``data.source``.
+    format of the labelled images at ``path``, see ``data.sources``, of whose subjects ``held`` (0..1) are for
+    validation.
     ``angiograms``: folder of real backgrounds, relative to the repository (skipped with a notice if absent);
     ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``zoom``, ``empty``,
     ``cluttered``, ``targets`` and ``sigma``: see ``batches.BatchRule``.
@@ -27,6 +28,7 @@ class DataConfig:
 
     source: str = "synthetic"
     path: str = ""
+    held: float = 0.2
     catheters: int = 2400
     clutter: int = 900
     procedural: int = 260

@@ -94,17 +94,19 @@ def test_summary_is_mean_and_standard_deviation() -> None:
     assert math.isnan(tables.summary({"a": [{"ap": 0.1}]})["a"]["ap"]["spread"])
 
 
-def test_verdict_counts_the_pairs_that_seeds_do_not_explain() -> None:
+def test_verdict_counts_the_pairs_that_chance_does_not_explain() -> None:
     def row(*runs: float) -> dict[str, object]:
         return {key: {"runs": list(runs)} for key in ("ap", "j", "seconds")}
 
-    results = {"a": row(0.50, 0.52), "b": row(0.40, 0.42), "c": row(0.41, 0.43), "d": row(0.1)}
+    results = {"a": row(0.50, 0.60), "b": row(0.40, 0.52), "c": row(0.41, 0.51), "d": row(0.1)}
     published = {"a": (3.0, 3.0), "b": (4.0, 4.0), "c": (1.0, 1.0), "d": (0.0, 0.0)}
     text = tables.verdict(results, published)
-    # standard deviation sqrt(0.0002) = 0.014, two standard errors 0.028: b and c do not differ, d has one seed
-    assert "0.014. Of 3 pairs of variants, 2 differ" in text
+    # the seeds differ by 0.10, 0.12 and 0.10: residuals are +-1/300, +-2/300 and +-1/300, their variance with two
+    # degrees of freedom 6/300^2, and the standard error of a difference of means of two its root
+    assert "difference 0.0082. Of 3 pair(s) with all seeds, 2 differ" in text
     assert "1 in the paper's order, 1 the other way round" in text
     assert "Too few" in tables.verdict({"a": row(0.5, 0.5)}, published)
+    assert "Too few" in tables.verdict({}, published)
 
 
 def test_text_without_markers_is_refused(tmp_path: Path) -> None:

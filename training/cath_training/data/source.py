@@ -6,9 +6,10 @@ from typing import Protocol
 import torch
 from rich.console import Console
 
-from cath_perception.errors import CathError
 from cath_training.config import DataConfig
-from cath_training.data import bank, batches
+from cath_training.data import bank, batches, crops
+from cath_training.data.labelled import LabelledSource, split
+from cath_training.data.sources import open_labelled
 
 
 class Source(Protocol):
@@ -44,6 +45,33 @@ class Synthetic:
         return self.draw(count, seed, device)
 
 
+class Labelled:
+    """Labelled images of a user; identities are those of the whole data set.
+
+    Whole subjects are kept for validation. Where there is only one, validation draws from the training images.
+
+    Args:
+        images: all of them.
+        rule: crop and targets.
+        held: share of subjects kept for validation.
+        seed: of which these are.
+    """
+
+    def __init__(self, images: LabelledSource, rule: batches.BatchRule, held: float, seed: int) -> None:
+        self.rule, self.samples = rule, len(images)
+        self.train, self.unseen = images, images
+        if len(set(images.groups)) > 1:
+            self.train, self.unseen = split(images, held, seed)
+
+    def draw(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """Crops of training images."""
+        return crops.draw(self.train, self.rule, count, seed, device)
+
+    def draw_unseen(self, count: int, seed: tuple[int, ...], device: torch.device) -> batches.Batch:
+        """Crops of images kept for validation."""
+        return crops.draw(self.unseen, self.rule, count, seed, device)
+
+
 def batch_rule(data: DataConfig, stride: int) -> batches.BatchRule:
     """How samples are cut and what a network of that stride learns from them."""
     return batches.BatchRule(
@@ -60,7 +88,8 @@ def batch_rule(data: DataConfig, stride: int) -> batches.BatchRule:
 def make(data: DataConfig, stride: int, seed: int, cache: Path) -> Source:
     """The source of ``data``; a bank is made (minutes) unless ``cache`` has it."""
     if data.source != "synthetic":
-        raise CathError(f"data: source: expected synthetic, got {data.source!r}")
+        images = open_labelled(data.source, Path(data.path))
+        return Labelled(images, batch_rule(data, stride), data.held, seed)
     size = bank.BankSize(data.catheters, data.clutter, data.procedural, data.ct)
     return Synthetic(bank.make(cache, size, seed, _angiograms(data)), batch_rule(data, stride))
 

@@ -3,8 +3,10 @@
 import math
 from itertools import combinations
 from pathlib import Path
-from statistics import mean, stdev, variance
+from statistics import mean, stdev
 from typing import Any
+
+import numpy as np
 
 from cath_perception.errors import CathError
 from cath_training.experiments.plans import Plan
@@ -68,29 +70,34 @@ def _row(name: str, figures: dict[str, Any], plan: Plan) -> str:
 
 
 def verdict(results: Summary, published: dict[str, tuple[float | None, float | None]]) -> str:
-    """How many pairs of variants differ in the mean of AP and J by more than seeds do, and in which order.
+    """How many pairs of variants differ in the mean of AP and J by more than chance, and in which order.
 
-    A pair differs if its means are more than two standard errors apart, from the standard deviation between seeds
-    pooled over the variants. Only variants with both figures and two seeds or more count.
+    A pair differs if its means are more than two standard errors apart. The standard error is that of a block design:
+    what a seed does to all variants alike is taken out. Variants without both figures or a seed do not count.
     """
-    ours = {
-        name: [(ap + j) / 2 for ap, j in zip(row["ap"]["runs"], row["j"]["runs"], strict=True)]
+    runs = max((len(row["seconds"]["runs"]) for row in results.values()), default=0)
+    names = [
+        name
         for name, row in results.items()
-        if {"ap", "j"} <= row.keys() and len(row["seconds"]["runs"]) > 1
-    }
-    if len(ours) < 2:
+        if {"ap", "j"} <= row.keys() and len(row["seconds"]["runs"]) == runs
+    ]
+    if runs < 2 or len(names) < 2:
         return "Too few runs to compare."
-    deviation = math.sqrt(mean(variance(runs) for runs in ours.values()))
+    values = np.array([[results[name][key]["runs"] for key in ("ap", "j")] for name in names]).mean(axis=1)
+    rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    deviation = math.sqrt(float((rest**2).sum()) / ((len(names) - 1) * (runs - 1)))
+    means = dict(zip(names, values.mean(axis=1), strict=True))
     same = other = 0
-    pairs = list(combinations(ours, 2))
-    for a, b in pairs:
-        apart = mean(ours[a]) - mean(ours[b])
-        if abs(apart) > 2 * deviation * math.sqrt(1 / len(ours[a]) + 1 / len(ours[b])):
-            agrees = apart * (_mean_published(published[a]) - _mean_published(published[b])) > 0
+    pairs = list(combinations(names, 2))
+    for one, two in pairs:
+        apart = means[one] - means[two]
+        if abs(apart) > 2 * deviation * math.sqrt(2 / runs):
+            agrees = apart * (_mean_published(published[one]) - _mean_published(published[two])) > 0
             same, other = same + agrees, other + (not agrees)
     return (
-        f"Mean of AP and J: standard deviation between seeds {deviation:.3f}. Of {len(pairs)} pairs of variants, "
-        f"{same + other} differ by more than two standard errors: {same} in the paper's order, {other} the other way round."
+        f"Mean of AP and J: standard error of a difference {deviation * math.sqrt(2 / runs):.4f}. Of {len(pairs)} pair(s) "
+        f"with all seeds, {same + other} differ by more than twice that: {same} in the paper's order, {other} the other "
+        "way round."
     )
 
 
