@@ -23,7 +23,10 @@ def test_contenders_answer_the_same_frames_and_refusals_are_kept(bundle):
         assert entry["frames"] == 25
         assert 0 < entry["ms"]["best"] <= entry["ms"]["p50"] <= entry["ms"]["p99"]
         assert entry["cpu_ms"]["p50"] > 0
-    assert "expected one of tensorrt, openvino, torch, eager, compiled, onnxruntime" in entries[2]["refused"]
+    assert (
+        "expected one of tensorrt, openvino, torch, eager, compiled, openvino_f32, onnxruntime"
+        in entries[2]["refused"]
+    )
 
 
 def test_onnxruntime_answers_as_pytorch_does(bundle):

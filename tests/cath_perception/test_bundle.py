@@ -72,7 +72,7 @@ def test_tampered_and_truncated_weights(copy):
 def test_weights_changed_after_loading(copy):
     loaded = ModelBundle.load(copy)
     (copy / "weights.safetensors").write_bytes(b"x")
-    with pytest.raises(BundleError, match="changed since"):
+    with pytest.raises(BundleError, match="truncated or changed"):
         loaded.build()
 
 

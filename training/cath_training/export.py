@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 from safetensors.torch import load_file
-from torch import nn
 
 from cath_perception.bundle import ModelBundle
 from cath_perception.network import build
 from cath_perception.perceptor import Perceptor
 from cath_perception.scoring import match
 from cath_training.config import TrainConfig
+from cath_training.quantize import add_int8
 from cath_training.synthetic.still import VALIDATION_SEED, draw_still
 
 LOWEST = 0.1
@@ -86,9 +86,17 @@ def _commit() -> str:
 
 
 def export(
-    config: TrainConfig, run: Path, out: Path, summary: dict[str, Any], frames: int = 200
+    config: TrainConfig,
+    run: Path,
+    out: Path,
+    summary: dict[str, Any],
+    frames: int = 200,
+    calibration: int = 150,
 ) -> ModelBundle:
-    """Write the run's mean weights as a bundle to ``out``, with thresholds and sigma from ``frames`` validation frames."""
+    """Write the run's mean weights as a bundle to ``out``, with thresholds and sigma from ``frames`` validation frames.
+
+    Its 8-bit form is calibrated on as many frames as ``calibration`` says; 0 leaves it out.
+    """
     network = build(config.architecture)
     network.load_state_dict(load_file(run / "mean.safetensors"))
     training = {
@@ -114,13 +122,11 @@ def export(
     floor, slope = fit_sigma(rows, limit)
     threshold = choose_threshold(rows, limit)
     final = replace(draft, electrode_threshold=threshold, sigma_floor=floor, sigma_slope=slope)
-    return final.save(out, network, half=True)
+    bundle = final.save(out, network, half=True)
+    return add_int8(bundle, calibration) if calibration else bundle
 
 
 def add_figures(path: Path, figures: dict[str, Any]) -> ModelBundle:
     """Keep measured ``figures`` in the training summary of the bundle at ``path``; its weights stay as they are."""
     bundle = ModelBundle.load(path)
-    noted = replace(bundle, training=bundle.training | {"figures": figures})
-    network = bundle.build().network
-    assert isinstance(network, nn.Module)
-    return noted.save(path, network, half=True)
+    return bundle.with_training(bundle.training | {"figures": figures})

@@ -1,10 +1,13 @@
-"""Model bundles: a folder with ``model.yaml`` and ``weights.safetensors``. Nothing is unpickled."""
+"""Model bundles: a folder with ``model.yaml`` and ``weights.safetensors``. Nothing is unpickled.
+
+A bundle may also hold the same network in 8-bit integers, ``int8.xml`` and ``int8.bin``, as OpenVINO reads it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 MANIFEST, WEIGHTS = "model.yaml", "weights.safetensors"
+INT8 = ("int8.xml", "int8.bin")
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 1 << 30
 MAX_INPUT_SIZE = 2048
@@ -38,6 +42,8 @@ class ModelBundle:
         sigma_floor, sigma_slope: an electrode's sigma is ``floor + slope * (1 - score)`` network-input px.
         training: a free summary of how the weights came to be.
         weights_sha256: of the weights file, in hex.
+        int8: of the 8-bit form the files' hashes, the hash of the weights it was made of (``of``), and how it was
+            made; empty where there is none.
         path: the folder it was loaded from or saved to.
     """
 
@@ -52,6 +58,7 @@ class ModelBundle:
     sigma_slope: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
+    int8: dict[str, Any] = field(default_factory=dict)
     path: Path = Path()
 
     @classmethod
@@ -63,13 +70,8 @@ class ModelBundle:
         folder = Path(path)
         manifest = _read_manifest(folder / MANIFEST)
         bundle = _from_manifest(manifest, folder)
-        weights = folder / WEIGHTS
-        found = hashlib.sha256(_read(weights, MAX_WEIGHTS_BYTES)).hexdigest()
-        if found != bundle.weights_sha256:
-            raise BundleError(
-                f"{weights}: truncated or changed: {MANIFEST} expects sha256 {bundle.weights_sha256[:16]}..., "
-                f"the file has {found[:16]}...; fetch or export the bundle again"
-            )
+        for name in (WEIGHTS, *(INT8 if bundle.int8 else ())):
+            bundle._checked(name)
         return bundle
 
     def build(self) -> DeployedNetwork:
@@ -81,21 +83,26 @@ class ModelBundle:
         from cath_perception.network.deployed import DeployedNetwork
 
         network = build(self.architecture)
-        data = _read(self.path / WEIGHTS, MAX_WEIGHTS_BYTES)
-        if hashlib.sha256(data).hexdigest() != self.weights_sha256:
-            raise BundleError(f"{self.path / WEIGHTS}: changed since the bundle was loaded; load it again")
         try:
-            network.load_state_dict(load_tensors(data))
+            network.load_state_dict(load_tensors(self._checked(WEIGHTS)))
         except (SafetensorError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise BundleError(f"{self.path / WEIGHTS}: does not fit {self.architecture}: {reason}") from error
         return DeployedNetwork(network, self.low, self.high).eval()
 
+    def int8_model(self) -> tuple[bytes, bytes]:
+        """OpenVINO's description and weights of the 8-bit form. BundleError where there is none."""
+        if not self.int8:
+            raise BundleError(f"{self.path}: has no 8-bit form; ./cath export makes one")
+        description, weights = (self._checked(name) for name in INT8)
+        return description, weights
+
     def save(self, path: str | Path, network: nn.Module, *, half: bool = False) -> ModelBundle:
         """Write this description and ``network``'s weights as a bundle and return it as loaded from there.
 
         ``network`` is the bare network, not a DeployedNetwork. With ``half``, weights of two and more
-        dimensions are stored as float16 (the network built from them computes in float32 all the same).
+        dimensions are stored as float16 (the network built from them computes in float32 all the same). An 8-bit
+        form is not taken along; see ``add_int8``.
         """
         import torch
         from safetensors.torch import save as dump_tensors
@@ -110,14 +117,41 @@ class ModelBundle:
         data = dump_tensors(tensors)
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = self._manifest(hashlib.sha256(data).hexdigest())
+        plain = replace(self, weights_sha256=hashlib.sha256(data).hexdigest(), int8={})
+        return plain._write(folder, {WEIGHTS: data})
+
+    def add_int8(self, description: bytes, weights: bytes, facts: dict[str, Any]) -> ModelBundle:
+        """Keep OpenVINO's 8-bit form of these weights beside them, with ``facts`` on how it was made."""
+        files = dict(zip(INT8, (description, weights), strict=True))
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        return replace(self, int8={"of": self.weights_sha256} | facts | hashes)._write(self.path, files)
+
+    def with_training(self, training: dict[str, Any]) -> ModelBundle:
+        """The same with another summary, in its place; the files of weights stay as they are."""
+        return replace(self, training=training)._write(self.path, {})
+
+    def _write(self, folder: Path, files: dict[str, bytes]) -> ModelBundle:
+        manifest = self._manifest()
         _from_manifest(manifest, folder)
-        write_atomically(folder / WEIGHTS, data)
+        for name, data in files.items():
+            write_atomically(folder / name, data)
         write_atomically(folder / MANIFEST, yaml.safe_dump(manifest, sort_keys=False).encode())
         return ModelBundle.load(folder)
 
-    def _manifest(self, sha256: str) -> dict[str, Any]:
-        return {
+    def _checked(self, name: str) -> bytes:
+        """One of the bundle's files, if it is as the manifest says."""
+        expected = self.weights_sha256 if name == WEIGHTS else str(self.int8.get(name))
+        data = _read(self.path / name, MAX_WEIGHTS_BYTES)
+        found = hashlib.sha256(data).hexdigest()
+        if found != expected:
+            raise BundleError(
+                f"{self.path / name}: truncated or changed: {MANIFEST} expects sha256 {expected[:16]}..., "
+                f"the file has {found[:16]}...; fetch or export the bundle again"
+            )
+        return data
+
+    def _manifest(self) -> dict[str, Any]:
+        manifest = {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "architecture": _plain(self.architecture),
@@ -127,8 +161,9 @@ class ModelBundle:
             "mask_threshold": self.mask_threshold,
             "sigma": {"floor": self.sigma_floor, "slope": self.sigma_slope},
             "training": _plain(self.training),
-            "weights_sha256": sha256,
+            "weights_sha256": self.weights_sha256,
         }
+        return manifest | ({"int8": _plain(self.int8)} if self.int8 else {})
 
 
 def default_bundle_path() -> Path:
@@ -210,12 +245,15 @@ def _from_manifest(manifest: dict[str, Any], folder: Path) -> ModelBundle:
         sigma_slope=sigma.number("slope", 0.0, 100.0),
         training=reader.take("training", dict),
         weights_sha256=reader.take("weights_sha256", str),
+        int8=reader.take("int8", dict) if "int8" in manifest else {},
         path=folder,
     )
     for part in (reader, intensity, sigma):
         part.finish()
     if not bundle.low < bundle.high:
         raise BundleError(f"{intensity.where}: expected low < high, got {bundle.low} and {bundle.high}")
+    if bundle.int8 and bundle.int8.get("of") != bundle.weights_sha256:
+        raise BundleError(f"{reader.where}: int8: made of other weights; ./cath export makes it anew")
     return bundle
 
 

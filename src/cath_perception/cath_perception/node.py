@@ -126,6 +126,7 @@ class PerceptionNode(LifecycleNode):
             settings.backend,
             threads=settings.threads,
             device=settings.device,
+            openvino_precision=settings.openvino_precision,
             fallback=settings.fallback,
             want_centerlines=settings.centerlines,
             recognizer=Recognizer.load(settings.templates or None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from cath_perception.backends import BACKENDS, Backend, Options
 from cath_perception.backends.base import Answer, check_input
 from cath_perception.backends.faults import device_errors
+from cath_perception.backends.openvino_backend import OpenVINOBackend
 from cath_perception.bundle import ModelBundle
 from cath_perception.errors import BackendError
 
@@ -60,6 +62,15 @@ class CompiledTorch(EagerTorch):
         return self._torch.compile(network, dynamic=False)
 
 
+class OpenVINOFloat32(OpenVINOBackend):
+    """OpenVINO in float32, for what 8-bit integers or BF16 gain."""
+
+    name = "openvino_f32"
+
+    def __init__(self, bundle: ModelBundle, options: Options) -> None:
+        super().__init__(bundle, replace(options, openvino_precision="f32"))
+
+
 class OnnxRuntime(Backend):
     """The deployed network in ONNX Runtime on the CPU, exported when it is made."""
 
@@ -89,7 +100,9 @@ class OnnxRuntime(Backend):
         self._session = None
 
 
-PEERS: dict[str, type[Backend]] = {kind.name: kind for kind in (EagerTorch, CompiledTorch, OnnxRuntime)}
+PEERS: dict[str, type[Backend]] = {
+    kind.name: kind for kind in (EagerTorch, CompiledTorch, OpenVINOFloat32, OnnxRuntime)
+}
 """By name, beside ``BACKENDS``."""
 
 

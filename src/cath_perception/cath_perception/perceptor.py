@@ -69,17 +69,24 @@ class Perceptor:
         threads: int = 0,
         cache_dir: str | Path | None = None,
         device: str = "auto",
+        openvino_precision: str = "auto",
         fallback: str | None = None,
         **options: Any,
     ) -> Perceptor:
         """A perceptor from the name or folder of a model and the name of a backend.
 
-        ``fallback``: see ``create_backend``. ``options`` go to the constructor. Raises BundleError or BackendError with
-        the reason.
+        What the backend takes: see ``create_backend``. ``options`` go to the constructor. Raises BundleError or
+        BackendError with the reason.
         """
         bundle = ModelBundle.load(resolve_bundle(model))
         engine = create_backend(
-            backend, bundle, threads=threads, cache_dir=cache_dir, device=device, fallback=fallback
+            backend,
+            bundle,
+            threads=threads,
+            cache_dir=cache_dir,
+            device=device,
+            openvino_precision=openvino_precision,
+            fallback=fallback,
         )
         return cls(bundle, engine, **options)
 

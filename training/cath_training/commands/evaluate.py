@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from cath_perception.backends.base import PRECISIONS
 from cath_perception.bundle import resolve_bundle
 from cath_perception.errors import CathError
 from cath_perception.perceptor import Perceptor
@@ -33,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="light", help="name of a shipped model or a bundle's folder")
     parser.add_argument("--backend", default="auto", help="auto, openvino, torch or tensorrt")
     parser.add_argument("--threads", type=int, default=0, help="threads of the backend (default: it chooses)")
+    parser.add_argument(
+        "--openvino-precision", choices=PRECISIONS, default="auto", help="arithmetic of OpenVINO"
+    )
     parser.add_argument("--threshold", type=float, help="electrode score 0..1 (default: the model's)")
     parser.add_argument("--frames", type=int, default=1000, help="synthetic test frames (default 1000)")
     parser.add_argument("--first-seed", type=int, default=TEST_SEED)
@@ -100,9 +104,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _perceptor(args: argparse.Namespace) -> Perceptor:
+    return Perceptor.open(
+        args.model,
+        args.backend,
+        threads=args.threads,
+        openvino_precision=args.openvino_precision,
+        electrode_threshold=args.threshold,
+    )
+
+
 def _judge(args: argparse.Namespace) -> dict[str, Evaluation]:
-    options = {"electrode_threshold": args.threshold, "threads": args.threads}
-    with Perceptor.open(args.model, args.backend, **options) as perceptor:
+    with _perceptor(args) as perceptor:
         if args.data:
             return {_name(path): _on(perceptor, path) for path in args.data}
         unseen = sorted(args.angiograms.glob("*.jpg"))[args.angiograms_from :]
@@ -142,7 +155,7 @@ def _facts(args: argparse.Namespace) -> dict[str, str]:
 
 def _catheters(args: argparse.Namespace) -> int:
     if args.through_model:
-        with Perceptor.open(args.model, args.backend, electrode_threshold=args.threshold) as perceptor:
+        with _perceptor(args) as perceptor:
             seen = on_sequences(args.first_seed, args.catheters, perceptor, args.seconds)
         _print(f"{args.model}, {args.catheters} sequences of {args.seconds:g} s", {"seen": seen}, args.json)
         return 0

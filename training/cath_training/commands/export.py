@@ -15,6 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="folder of the bundle")
     parser.add_argument("--command", default="", help="the command that made the run, kept in the summary")
     parser.add_argument("--frames", type=int, default=200, help="validation frames for threshold and sigma")
+    parser.add_argument(
+        "--calibration",
+        type=int,
+        default=150,
+        help="frames that the 8-bit form for CPUs is calibrated on; 0 leaves it out (default 150)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         {"command": args.command} if args.command else {},
         args.frames,
+        args.calibration,
     )
     sigma = f"{bundle.sigma_floor} + {bundle.sigma_slope} (1 - score) px"
     print(f"{args.out}: electrode threshold {bundle.electrode_threshold}, sigma {sigma}")

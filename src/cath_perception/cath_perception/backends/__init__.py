@@ -49,6 +49,7 @@ def create_backend(
     cache_dir: str | Path | None = None,
     device: str = "auto",
     batch: int = 1,
+    openvino_precision: str = "auto",
     fallback: str | None = None,
 ) -> Backend:
     """Make a backend ready to infer with ``bundle``.
@@ -56,7 +57,7 @@ def create_backend(
     Args:
         name: ``tensorrt``, ``openvino``, ``torch``, or ``auto`` for the first of them that works here; why the ones
             before it do not is in the backend's ``passed_over``.
-        threads, cache_dir, device, batch: see ``Options``.
+        threads, cache_dir, device, batch, openvino_precision: see ``Options``.
         fallback: one of ``FALLBACKS``: run what needs a GPU in a process of its own that is watched and replaced, with
             this to answer meanwhile; None: in this process, without either.
 
@@ -64,7 +65,7 @@ def create_backend(
     """
     if name not in ("auto", *BACKENDS):
         raise BackendError(f"backend: expected auto, {', '.join(BACKENDS)}, got {name!r}")
-    options = Options(threads, cache_dir, device, batch)
+    options = Options(threads, cache_dir, device, batch, openvino_precision)
     wanted = BACKENDS[name].on_gpu(device) if name != "auto" else _gpu_wanted(device)
     if fallback is not None and wanted:
         return _supervised(name, bundle, options, fallback)

@@ -18,6 +18,9 @@ from cath_perception.image import Letterbox
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Candidates and mask of one frame, see ``Backend.infer``."""
 
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+"""Arithmetic of the network in OpenVINO."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -28,14 +31,21 @@ class Options:
         cache_dir: where converted models and engines are kept; default ``$XDG_CACHE_HOME/cath_perception``.
         device: ``auto``, ``cpu`` or ``cuda`` (with an index: ``cuda:1``).
         batch: images a call, 1, or 2 for the two planes of a bi-plane system (GPU only).
+        openvino_precision: one of ``PRECISIONS``; ``auto``: bf16 where the CPU multiplies in it and agrees with f32,
+            else int8 where the bundle has an 8-bit form, else f32.
     """
 
     threads: int = 0
     cache_dir: str | Path | None = None
     device: str = "auto"
     batch: int = 1
+    openvino_precision: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.openvino_precision not in PRECISIONS:
+            raise BackendError(
+                f"openvino_precision: expected {', '.join(PRECISIONS)}, got {self.openvino_precision!r}"
+            )
         if self.threads < 0:
             raise BackendError(f"threads: expected 0 or more, got {self.threads}")
         if self.batch not in (1, 2):

@@ -20,7 +20,7 @@ PROPERTIES = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PIN
 
 
 class OpenVINOBackend(Backend):
-    """The deployed network compiled for this CPU: BF16 where the CPU multiplies in it and agrees with F32, else F32."""
+    """The deployed network compiled for this CPU, in the precision of ``Options.openvino_precision``."""
 
     name = "openvino"
 
@@ -35,8 +35,7 @@ class OpenVINOBackend(Backend):
         core = openvino.Core()
         properties = PROPERTIES | ({"INFERENCE_NUM_THREADS": options.threads} if options.threads else {})
         try:
-            model = converted_model(openvino, core, bundle, options.cache / "openvino")
-            self._request, precision = _fastest(core, model, properties, self.size)
+            self._request, precision = _opened(openvino, core, bundle, options, properties)
         except RuntimeError as error:
             raise BackendError(f"compilation failed: {error}") from error
         self._input = self._request.get_input_tensor().data
@@ -71,14 +70,24 @@ def multiplies_bf16(core: Any) -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
-def _fastest(core: Any, model: Any, properties: dict[str, Any], size: int) -> tuple[Any, str]:
-    """An inference request in the lowest precision that may be trusted, and that precision's name."""
+def _opened(
+    openvino: Any, core: Any, bundle: ModelBundle, options: Options, properties: dict[str, Any]
+) -> tuple[Any, str]:
+    """An inference request and the name of its precision."""
+    wanted, has_bf16 = options.openvino_precision, multiplies_bf16(core)
+    if wanted == "int8" or (wanted == "auto" and bundle.int8 and not has_bf16):
+        return _request(core, core.read_model(*bundle.int8_model()), properties, "f32"), "int8"
+    if wanted == "bf16" and not has_bf16:
+        raise BackendError(
+            "openvino_precision: bf16: this CPU does not multiply in BF16; expected auto, f32 or int8"
+        )
+    model = converted_model(openvino, core, bundle, options.cache / "openvino")
     f32 = _request(core, model, properties, "f32")
-    if not multiplies_bf16(core):
+    if wanted == "f32" or not has_bf16:
         return f32, "f32"
     bf16 = _request(core, model, properties, "bf16")
-    refusal = agreement(f32, bf16, size).refusal()
-    return (bf16, "bf16") if refusal is None else (f32, f"f32 (bf16 {refusal})")
+    refusal = agreement(f32, bf16, bundle.input_size).refusal()
+    return (bf16, "bf16") if refusal is None or wanted == "bf16" else (f32, f"f32 (bf16 {refusal})")
 
 
 def _request(core: Any, model: Any, properties: dict[str, Any], precision: str) -> Any:

@@ -17,8 +17,8 @@ from cath_perception.commands.demo import SYNTHETIC, prepared, results_folder
 from cath_perception.errors import CathError
 
 SUMMARY = "measure how long a frame takes, side by side and through the node"
-ON_CPU = "openvino,eager,onnxruntime"
-ON_GPU = "tensorrt,torch,eager,openvino,onnxruntime"
+ON_CPU = "openvino,openvino_f32,eager,onnxruntime"
+ON_GPU = "tensorrt,torch,eager,openvino,openvino_f32,onnxruntime"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

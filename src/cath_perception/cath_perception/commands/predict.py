@@ -15,6 +15,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cath_perception.backends.base import PRECISIONS
 from cath_perception.bundle import write_atomically
 from cath_perception.errors import BackendError, CathError, ImageError, SourceError
 from cath_perception.overlay import draw
@@ -49,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads (default: the backend's choice)"
     )
+    parser.add_argument(
+        "--openvino-precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="arithmetic of OpenVINO (default: the fastest of enough accuracy that the CPU and the model have)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +69,11 @@ def run(args: argparse.Namespace) -> int:
         _make(args.json.resolve().parent)
     console = Console(stderr=True)
     with Perceptor.open(
-        args.model, args.backend, threads=args.threads, electrode_threshold=args.threshold
+        args.model,
+        args.backend,
+        threads=args.threads,
+        openvino_precision=args.openvino_precision,
+        electrode_threshold=args.threshold,
     ) as perceptor:
         records = [record for path in args.paths for record in _source(path, perceptor, outputs, console)]
         report = {"model": perceptor.bundle.name, "frames": records}
