@@ -9,12 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize
 
 from cath_perception.curves import Curves, Floats
 from cath_perception.image import Letterbox
 from cath_perception.paths import Path, bridge, chains, graph_paths, greedy_pairs
 from cath_perception.skeleton import End, skeleton_graph, turning
+from cath_perception.thinning import shaft_mask, thinned
 
 # All lengths here are in mask px, of which there is one for every two px of the network's input.
 _SHORTEST = 8.0
@@ -58,13 +58,14 @@ def trace_centerlines(
         threshold: what counts as shaft.
         letterbox: the one the network's input was made with.
     """
-    inner = letterbox.inner_mask(probability)
-    mask = _filled(inner >= threshold)
-    skeleton = skeletonize(mask)
-    if not skeleton.any():
+    inner = np.array(letterbox.inner_mask(probability), np.float32, order="C")
+    mask = shaft_mask(inner, threshold)
+    skeleton = thinned(mask)
+    if not len(skeleton):
         return []
-    distance: NDArray[Any] = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)
-    radius = float(np.median(distance[skeleton]))
+    distance: NDArray[Any] = cv2.distanceTransform(mask[1:-1, 1:-1], cv2.DIST_L2, 5)
+    row, column = np.divmod(skeleton, mask.shape[1])
+    radius = float(np.median(distance[row - 1, column - 1]))
     paths = [_trimmed(path, round(radius)) for path in graph_paths(skeleton_graph(skeleton, distance))]
     paths = _unkinked(_bridged(paths, radius), radius, inner.shape)
     if not paths:
@@ -78,13 +79,6 @@ def trace_centerlines(
         for part, width, score, path in zip(curves.parts, widths, scores, paths, strict=True)
     ]
     return sorted(traces, key=lambda trace: -len(trace.points) * trace.score)
-
-
-def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With pits and holes of single px filled, each of which would give the skeleton a branch."""
-    count = cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    filled: NDArray[np.bool_] = mask | (count >= 6)
-    return filled
 
 
 def _trimmed(path: Path, count: int) -> Path:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cath_perception.compiled import compiled
 from cath_perception.curves import Floats
 from cath_perception.skeleton import Branch, End, Graph, Vector, merge, turning
 
@@ -74,11 +75,7 @@ def graph_paths(graph: Graph) -> list[Path]:
         _run_twice(graph, index, sides, links)
         crossing.update(*sides)
     indices = [index for index, branch in enumerate(graph.branches) if branch.alive]
-    paths = [_join(graph, chain, closed, crossing) for chain, closed in chains(indices, links)]
-    for ring in graph.rings:
-        points = np.array([(graph.x[p], graph.y[p]) for p in ring], dtype=np.float64)
-        paths.append(Path(points, np.ones(len(ring), bool), closed=True))
-    return paths
+    return _carried(graph, list(chains(indices, links)), crossing)
 
 
 def chains(indices: Sequence[int], links: dict[End, End]) -> Iterator[tuple[list[End], bool]]:
@@ -100,7 +97,8 @@ def chains(indices: Sequence[int], links: dict[End, End]) -> Iterator[tuple[list
 def bridge(first: Floats, second: Floats) -> Floats:
     """Points ``(n, 2)`` about 1 px apart strictly between the end of ``first`` and the start of ``second``."""
     (x, y), (u, v) = first[-1].tolist(), second[0].tolist()
-    return np.array(_between((x, y), (u, v)), dtype=np.float64).reshape(-1, 2)
+    count = math.ceil(math.hypot(u - x, v - y))
+    return np.linspace(first[-1], second[0], count + 1)[1:-1] if count else np.empty((0, 2))
 
 
 def greedy_pairs(costs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
@@ -116,11 +114,11 @@ def greedy_pairs(costs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
 
 def _straightest(graph: Graph, sides: tuple[list[End], list[End]]) -> tuple[float, float]:
     """The larger turn of two ways that lead from one pair of ends to another: first to first, or first to second."""
-    near, far = ([graph.approach(end) for end in side] for side in sides)
+    near, far = ([graph.side(end) for end in side] for side in sides)
 
     def turn(a: int, b: int) -> float:
-        (tip, out), (other, back) = near[a], far[b]
-        return turning(out, back, (other[0] - tip[0], other[1] - tip[1]))
+        (x, y), (u, v) = near[a].at, far[b].at
+        return turning(near[a].out, far[b].out, (u - x, v - y))
 
     return max(turn(0, 0), turn(1, 1)), max(turn(0, 1), turn(1, 0))
 
@@ -141,7 +139,7 @@ def _others(
 
 def _is_overlap(graph: Graph, branch: Branch, meeting: dict[int, list[End]]) -> bool:
     """Whether two shafts that cross at a small angle share this branch: beyond it both go on almost straight."""
-    if len(branch.pixels) > _LONGEST_OVERLAP * graph.spread(branch):
+    if branch.count > _LONGEST_OVERLAP * graph.spread(branch):
         return False
     sides = _others(branch, graph, meeting)
     return sides is not None and min(_straightest(graph, sides)) < _OVERLAP_TURN
@@ -151,13 +149,13 @@ def _shared(graph: Graph, meeting: dict[int, list[End]]) -> list[tuple[int, tupl
     """Branches that two shafts run along, or one twice, with the ends that meet theirs; their junctions are taken out."""
     found = []
     for index, branch in enumerate(graph.branches):
-        if not branch.alive or len(branch.pixels) > _LONGEST_SHARED:
+        if not branch.alive or branch.count > _LONGEST_SHARED:
             continue
         sides = _others(branch, graph, meeting)
         if sides is None:
             continue
         turns = [
-            turning(graph.approach((index, side))[1], graph.approach(end)[1], (0.0, 0.0))
+            turning(branch.sides[side].out, graph.side(end).out, (0.0, 0.0))
             for side in (0, 1)
             for end in sides[side]
         ]
@@ -171,7 +169,7 @@ def _run_twice(graph: Graph, index: int, sides: tuple[list[End], list[End]], lin
     """Link both ways through a shared branch, of which a copy is made; a way that closes a ring comes second."""
     branch = graph.branches[index]
     twin = len(graph.branches)
-    graph.branches.append(Branch(branch.pixels, list(branch.ends)))
+    graph.branches.append(replace(branch, ends=list(branch.ends)))
     (a, b), (c, d) = sides
     straight, swapped = _straightest(graph, sides)
     beyond_a, beyond_b = _far_end(a, links), _far_end(b, links)
@@ -195,7 +193,7 @@ def _open_ring(graph: Graph, ends: list[End], links: dict[End, End]) -> None:
     beyond = {here: there for here, there in links.items() if here not in (first, second)}
     if _far_end(first, beyond) != second:
         return
-    turns = [turning(graph.approach(shaft)[1], graph.approach(end)[1], (0.0, 0.0)) for end in (first, second)]
+    turns = [turning(graph.side(shaft).out, graph.side(end).out, (0.0, 0.0)) for end in (first, second)]
     if min(turns) < _LASSO_TURN:
         into, tip = (first, second) if turns[0] <= turns[1] else (second, first)
         links[shaft], links[into] = into, shaft
@@ -216,13 +214,13 @@ def _pairs(graph: Graph, ends: list[End]) -> list[tuple[End, End]]:
     """Which ends at a junction continue each other."""
     if len(ends) < 2:
         return []
-    approach = [graph.approach(end) for end in ends]
+    sides = [graph.side(end) for end in ends]
     costs = {}
-    for i, (tip, out) in enumerate(approach):
+    for i, side in enumerate(sides):
         for j in range(i + 1, len(ends)):
             if ends[i][0] != ends[j][0]:
-                other, back = approach[j]
-                cost = turning(out, back, (other[0] - tip[0], other[1] - tip[1]))
+                (x, y), (u, v) = side.at, sides[j].at
+                cost = turning(side.out, sides[j].out, (u - x, v - y))
                 if cost < _LARGEST_TURN:
                     costs[i, j] = cost
     few = len(ends) <= _MOST_ENDS
@@ -247,31 +245,69 @@ def _best_pairs(
     return best
 
 
-def _join(graph: Graph, chain: list[End], closed: bool, crossing: set[End]) -> Path:
-    """One path out of branches; through a crossing it is carried in a straight line."""
-    points: list[Vector] = []
-    seen: list[bool] = []
-    for index, entered in chain:
-        pixels = graph.branches[index].pixels
-        start = graph.overlap((index, entered)) if (index, entered) in crossing else 0
-        left = (index, 1 - entered)
-        stop = len(pixels) - (graph.overlap(left) if left in crossing else 0)
-        here = [(graph.x[p], graph.y[p]) for p in (pixels[::-1] if entered else pixels)[start:stop]]
-        if not here:
-            continue
-        if points:
-            between = _between(points[-1], here[0])
-            points += between
-            seen += [False] * len(between)
-        points += here
-        seen += [True] * len(here)
-    (i, first), (j, last) = chain[0], chain[-1]
-    free = graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0
-    return Path(np.array(points, dtype=np.float64), np.array(seen), free, closed)
+def _carried(graph: Graph, found: list[tuple[list[End], bool]], crossing: set[End]) -> list[Path]:
+    """One path out of each chain of branches, through crossings in straight lines; and the rings."""
+    steps, kinds = [], []
+    for chain, closed in found:
+        for end in chain:
+            branch, left = graph.branches[end[0]], (end[0], 1 - end[1])
+            start = graph.side(end).overlap if end in crossing else 0
+            stop = branch.count - (graph.side(left).overlap if left in crossing else 0)
+            if start < stop:
+                place = branch.count - 1 - start if end[1] else start
+                steps.append((len(kinds), branch.first + place, -1 if end[1] else 1, stop - start))
+        (i, first), (j, last) = chain[0], chain[-1]
+        kinds.append(((graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0), closed))
+    for ring in graph.rings:
+        steps.append((len(kinds), ring.first, 1, ring.count))
+        kinds.append(((True, True), True))
+    points, seen, begin = _walked(graph.pixels, np.array(steps, np.int64).reshape(-1, 4), len(kinds))
+    bounds = begin.tolist()
+    return [
+        Path(points[here:there], seen[here:there], free, closed)
+        for (free, closed), here, there in zip(kinds, bounds, bounds[1:], strict=False)
+    ]
 
 
-def _between(first: Vector, second: Vector) -> list[Vector]:
-    """Points about 1 px apart strictly between two."""
-    (x, y), (u, v) = first, second
-    count = math.ceil(math.hypot(u - x, v - y))
-    return [(x + (u - x) * i / count, y + (v - y) * i / count) for i in range(1, count)]
+@compiled("(f8[:, ::1], i8[:, ::1], i8)")
+def _walked(
+    pixels: Floats, steps: NDArray[np.int64], count: int
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
+    """The points of ``count`` paths in a row, whether each is a pixel, and where paths begin and the last ends.
+
+    Args:
+        steps: ``(S, 4)`` path, first pixel, direction (1 or -1) and number of pixels, by rising path. Within a path
+            straight lines of points 1 px apart at most lead from one step to the next.
+    """
+    room = 0
+    for k in range(len(steps)):
+        x, y = _gap(pixels, steps, k)
+        room += steps[k, 3] + math.ceil(math.hypot(x, y))
+    points, seen = np.empty((room, 2)), np.zeros(room, np.bool_)
+    begin = np.zeros(count + 1, np.int64)
+    filled = 0
+    for k in range(len(steps)):
+        path, first, inward = steps[k, 0], steps[k, 1], steps[k, 2]
+        x, y = _gap(pixels, steps, k)
+        apart = math.ceil(math.hypot(x, y))
+        for i in range(1, apart):
+            points[filled, 0] = pixels[first, 0] - x * (apart - i) / apart
+            points[filled, 1] = pixels[first, 1] - y * (apart - i) / apart
+            filled += 1
+        for i in range(steps[k, 3]):
+            points[filled, 0], points[filled, 1] = pixels[first + inward * i, 0], pixels[first + inward * i, 1]
+            seen[filled] = True
+            filled += 1
+        begin[path + 1] = filled
+    for path in range(count):
+        begin[path + 1] = max(begin[path], begin[path + 1])
+    return points[:filled], seen[:filled], begin
+
+
+@compiled()
+def _gap(pixels: Floats, steps: NDArray[np.int64], k: int) -> tuple[float, float]:
+    """From the last pixel of the step before to the first of a path's step; nothing at the path's beginning."""
+    if k == 0 or steps[k - 1, 0] != steps[k, 0]:
+        return 0.0, 0.0
+    here, before = steps[k, 1], steps[k - 1, 1] + steps[k - 1, 2] * (steps[k - 1, 3] - 1)
+    return pixels[here, 0] - pixels[before, 0], pixels[here, 1] - pixels[before, 1]
