@@ -176,7 +176,10 @@ def _refined(
     curves: Curves, seen: NDArray[np.bool_], inner: NDArray[np.float32], distance: NDArray[np.float32]
 ) -> tuple[Curves, list[float], list[float]]:
     """Every point moved to the centroid of the probability across the shaft, smoothed; each shaft's width and score."""
-    points, normals = curves.points.astype(np.float32), curves.normals().astype(np.float32)
+    slope = curves.slopes()
+    x, y = slope[:, 0], slope[:, 1]
+    normals = (np.stack((-y, x), axis=1) / np.maximum(np.hypot(x, y), 1e-9)[:, None]).astype(np.float32)
+    points = curves.points.astype(np.float32)
     half = np.clip(sample(distance, points), 1.0, 8.0) + np.float32(1.5)
     offsets = half[:, None] * _ACROSS
     profile = sample(inner, points[:, None] + offsets[:, :, None] * normals[:, None])
