@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cath_perception.centring import centred, extended
 from cath_perception.curves import Curves, Floats
 from cath_perception.image import Letterbox
 from cath_perception.paths import Path, bridge, chains, graph_paths, greedy_pairs
@@ -28,7 +29,6 @@ _BORDER_KINK = math.cos(math.radians(90.0))
 """... and near the image's border, where shafts leave side by side, already if it turns by more than this."""
 _KINK_CHORD = 2.0
 """Length of a chord, and breadth of that border, in shaft widths."""
-_ACROSS = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def trace_centerlines(
     if not paths:
         return []
     curves, seen = _even(paths)
-    curves, widths, scores = _refined(curves, seen, inner, distance)
-    curves = _extended(curves, [path.free for path in paths], inner, threshold, radius)
+    curves, widths, scores = centred(curves, seen, inner, distance)
+    curves = extended(curves, [path.free for path in paths], inner, threshold, radius)
     points = _to_image(curves.points, letterbox)
     traces = [
         Trace(points[part], 2.0 * width / letterbox.scale, score, path.closed)
@@ -170,74 +170,6 @@ def _even(paths: list[Path]) -> tuple[Curves, NDArray[np.bool_]]:
     seen = [np.append(p.seen, True) if p.closed else p.seen for p in paths]
     curves, flags = Curves.of(lines, [p.closed for p in paths]).even(1.0, np.concatenate(seen))
     return curves.smooth(), flags
-
-
-def _refined(
-    curves: Curves, seen: NDArray[np.bool_], inner: NDArray[np.float32], distance: NDArray[np.float32]
-) -> tuple[Curves, list[float], list[float]]:
-    """Every point moved to the centroid of the probability across the shaft, smoothed; each shaft's width and score."""
-    slope = curves.slopes()
-    x, y = slope[:, 0], slope[:, 1]
-    normals = (np.stack((-y, x), axis=1) / np.maximum(np.hypot(x, y), 1e-9)[:, None]).astype(np.float32)
-    points = curves.points.astype(np.float32)
-    half = np.clip(sample(distance, points), 1.0, 8.0) + np.float32(1.5)
-    offsets = half[:, None] * _ACROSS
-    profile = sample(inner, points[:, None] + offsets[:, :, None] * normals[:, None])
-    middle = len(_ACROSS) // 2
-    scores = np.add.reduceat(profile[:, middle], curves.first) / curves.count
-    # What rises again beyond a valley belongs to a neighbour.
-    for side in (range(middle + 1, len(_ACROSS)), range(middle - 1, -1, -1)):
-        for column in side:
-            inward = column + (1 if column < middle else -1)
-            np.minimum(profile[:, column], profile[:, inward], out=profile[:, column])
-    weight = profile.sum(axis=1)
-    shift = (profile * offsets).sum(axis=1) / np.maximum(weight, 1e-6) * seen
-    moved = curves.points + np.clip(shift, -1.5, 1.5)[:, None] * normals
-    across = weight * half * (_ACROSS[1] - _ACROSS[0])
-    widths = [_middle(across[part], seen[part]) for part in curves.parts]
-    return curves.with_points(moved).smooth(), widths, scores.tolist()
-
-
-def _middle(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
-    """The median of the chosen values, of all if none is."""
-    values = values[chosen] if chosen.any() else values
-    half = len(values) // 2
-    return float(np.partition(values, half)[half])
-
-
-def _extended(
-    curves: Curves, free: list[tuple[bool, bool]], inner: NDArray[np.float32], threshold: float, radius: float
-) -> Curves:
-    """Carry free ends on to the mask's edge, which a skeleton stops short of by about the shaft's radius."""
-    steps = np.arange(0.5, 3.0 * radius + 3.0, 0.5)
-    lines = [curves.points[part] for part in curves.parts]
-    closed = curves.closed.tolist()
-    ends = [(i, side) for i, at in enumerate(free) if not closed[i] for side in (0, 1) if at[side]]
-    if not ends:
-        return curves
-    tips = np.array([lines[i][-side] for i, side in ends])
-    behind = np.array(
-        [lines[i][max(-9, -len(lines[i])) if side else min(8, len(lines[i]) - 1)] for i, side in ends]
-    )
-    outward = tips - behind
-    outward /= np.maximum(np.hypot(outward[:, 0], outward[:, 1]), 1e-9)[:, None]
-    rays = tips[:, None] + steps[:, None] * outward[:, None]
-    limit = np.array(inner.shape[::-1]) - 0.5
-    inside = (rays >= -0.5).all(axis=2) & (rays <= limit).all(axis=2) & (sample(inner, rays) >= threshold)
-    reach = np.where(inside.all(axis=1), len(steps), inside.argmin(axis=1)).tolist()
-    for (i, side), ray, count in zip(ends, rays, reach, strict=True):
-        tail = ray[1:count:2]
-        lines[i] = np.concatenate((lines[i], tail) if side else (tail[::-1], lines[i]))
-    return Curves.of(lines, closed)
-
-
-def sample(image: NDArray[np.float32], points: NDArray[Any]) -> NDArray[np.float32]:
-    """Bilinear values of ``image`` at ``(..., 2)`` x, y; the edge is repeated outside."""
-    at = points.astype(np.float32, copy=False).reshape(len(points), -1, 2)
-    values: NDArray[Any] = cv2.remap(  # type: ignore[call-overload]
-        image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return values.reshape(points.shape[:-1])
 
 
 def _to_image(points: Floats, letterbox: Letterbox) -> Floats:
