@@ -32,9 +32,9 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 
     def decorate(function: Function) -> Function:
         try:
-            kernel: Any = njit(cache=True)(function)
+            kernel: Any = njit(cache=True, error_model="numpy")(function)
         except RuntimeError:  # no folder for the cache can be written
-            kernel = njit(function)
+            kernel = njit(error_model="numpy")(function)
         if signatures:
             _waiting.append((kernel, signatures))
         decorated: Function = kernel

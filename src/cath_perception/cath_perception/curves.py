@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,9 @@ class Curves:
 
     def even(self, spacing: float, values: NDArray[np.bool_]) -> tuple[Curves, NDArray[np.bool_]]:
         """Points about ``spacing`` apart, three a curve at least, and each one's nearest of ``(N,)`` values."""
-        points, count, nearest = _even(self.points, self.first, self.count, spacing)
-        return Curves(points, np.cumsum(count) - count, count, self.closed), values[nearest]
+        rings = np.zeros(len(self.first), np.bool_)  # their last point is there
+        curves, nearest = evenly(self.points, self.first, self.count, rings, spacing)
+        return replace(curves, closed=self.closed), values[nearest]
 
     def smooth(self) -> Curves:
         """Evenly spaced points through the smoothing filter; the ends of open curves stay where they are."""
@@ -68,36 +69,62 @@ class Curves:
         return _filtered(self.points, self.first, self.count, self.closed, _SLOPE)
 
 
-@compiled("(f8[:, ::1], i8[::1], i8[::1], f8)")
-def _even(
-    points: Floats, first: NDArray[np.int64], count: NDArray[np.int64], spacing: float
+def evenly(
+    points: Floats,
+    first: NDArray[np.int64],
+    count: NDArray[np.int64],
+    rings: NDArray[np.bool_],
+    spacing: float,
+) -> tuple[Curves, NDArray[np.int64]]:
+    """Curves of points about ``spacing`` apart, three each at least, and for every point the nearest one given.
+
+    Args:
+        points: ``(N, 2)``, of which every curve has a part.
+        first, count: ``(K,)`` where each curve's part begins and how long it is.
+        rings: ``(K,)`` which go on to their first point once more.
+    """
+    even, counts, nearest = _evenly(points, first, count, rings, spacing)
+    return Curves(even, np.cumsum(counts) - counts, counts, rings), nearest
+
+
+@compiled("(f8[:, ::1], i8[::1], i8[::1], b1[::1], f8)")
+def _evenly(
+    points: Floats,
+    first: NDArray[np.int64],
+    count: NDArray[np.int64],
+    rings: NDArray[np.bool_],
+    spacing: float,
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """See ``Curves.even``: points, how many of each curve, and the point behind or at which each of them lies."""
-    curves = len(first)
-    along, counts, room = np.empty(len(points)), np.empty(curves, np.int64), 0
-    for c in range(curves):
-        along[first[c]] = 0.0
-        for i in range(first[c] + 1, first[c] + count[c]):
-            step = math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
-            along[i] = along[i - 1] + step
-        counts[c] = max(int(np.rint(along[first[c] + count[c] - 1] / spacing)) + 1, 3)
+    """See ``evenly``: points, how many each curve has, and the nearest ones."""
+    along, counts, room = np.zeros(count.sum() + len(first)), np.empty(len(first), np.int64), 0
+    begin = 0
+    for c in range(len(first)):
+        last = count[c] if rings[c] else count[c] - 1
+        for i in range(1, last + 1):
+            here, before = first[c] + i % count[c], first[c] + i - 1
+            step = math.hypot(points[here, 0] - points[before, 0], points[here, 1] - points[before, 1])
+            along[begin + i] = along[begin + i - 1] + step
+        counts[c] = max(int(np.rint(along[begin + last] / spacing)) + 1, 3)
         room += counts[c]
-    even, behind = np.empty((room, 2)), np.empty(room, np.int64)
-    filled = 0
-    for c in range(curves):
-        i, last = first[c], first[c] + count[c] - 1
+        begin += last + 1
+    even, nearest = np.empty((room, 2)), np.empty(room, np.int64)
+    begin = filled = 0
+    for c in range(len(first)):
+        last, i = count[c] if rings[c] else count[c] - 1, 0
         for k in range(counts[c]):
-            at = along[last] * k / (counts[c] - 1)
-            while i < last and along[i] < at - _SAME:
+            at = along[begin + last] * k / (counts[c] - 1)
+            while i < last and along[begin + i] < at - _SAME:
                 i += 1
-            behind[filled] = i
-            before = max(i - 1, first[c])
-            step = along[i] - along[before]
-            part = min((at - along[before]) / step, 1.0) if step > 0.0 else 0.0
-            for axis in range(2):
-                even[filled, axis] = points[before, axis] + part * (points[i, axis] - points[before, axis])
+            here, before = first[c] + i % count[c], first[c] + max(i - 1, 0)
+            past = along[begin + max(i - 1, 0)]
+            step = along[begin + i] - past
+            part = min((at - past) / step, 1.0) if step > 0.0 else 0.0
+            nearest[filled] = here
+            even[filled, 0] = points[before, 0] + part * (points[here, 0] - points[before, 0])
+            even[filled, 1] = points[before, 1] + part * (points[here, 1] - points[before, 1])
             filled += 1
-    return even, counts, behind
+        begin += last + 1
+    return even, counts, nearest
 
 
 @compiled("(f8[:, ::1], i8[::1], i8[::1], b1[::1], f8[::1])")
@@ -109,20 +136,24 @@ def _filtered(
     weights: Floats,
 ) -> Floats:
     """Weighted sums over 9 points; open curves go on beyond their ends as their mirror image, rings go round."""
-    filtered = np.empty_like(points)
+    filtered = np.zeros(points.shape)
     for c in range(len(first)):
         last = count[c] - 1
         for i in range(count[c]):
-            x = y = 0.0
-            for k in range(-_REACH, _REACH + 1):
-                at = i + k
+            here = first[c] + i
+            if _REACH <= i <= last - _REACH:
+                for k in range(2 * _REACH + 1):
+                    filtered[here, 0] += weights[k] * points[here + k - _REACH, 0]
+                    filtered[here, 1] += weights[k] * points[here + k - _REACH, 1]
+                continue
+            for k in range(2 * _REACH + 1):
+                at = i + k - _REACH
                 edge = at % last if closed[c] else min(max(at, 0), last)
                 # Of curves shorter than the filter the far end stands for all beyond it.
                 mirrored = edge if closed[c] else min(max(2 * edge - at, 0), last)
-                there, back, weight = first[c] + edge, first[c] + mirrored, weights[k + _REACH]
-                x += weight * (2.0 * points[there, 0] - points[back, 0])
-                y += weight * (2.0 * points[there, 1] - points[back, 1])
-            filtered[first[c] + i, 0], filtered[first[c] + i, 1] = x, y
+                there, back = first[c] + edge, first[c] + mirrored
+                filtered[here, 0] += weights[k] * (2.0 * points[there, 0] - points[back, 0])
+                filtered[here, 1] += weights[k] * (2.0 * points[there, 1] - points[back, 1])
     return filtered
 
 

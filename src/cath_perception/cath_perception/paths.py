@@ -25,42 +25,68 @@ _LONGEST_SHARED = 60
 """... and it has no more px than this."""
 _LASSO_TURN = math.radians(120.0)
 """A shaft runs on into a ring if it turns by less."""
-_TANGENT = 8
-_MOST_ENDS = 6
-"""Ends at one junction up to which every pairing is tried; beyond, the best pairs are taken one by one."""
+_MOST_PAIRS = 15
+"""Possible pairs at one junction up to which every choice of them is tried; beyond, the best are taken one by one."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Path:
     """An ordered curve.
 
     Attributes:
-        points: ``(N, 2)``, about 1 px apart.
-        seen: ``(N,)``, False where the curve was carried through a crossing or a gap.
+        start, stop: which points of its ``Paths`` are its own.
         free: whether the start and the end are ends of the mask, not junctions.
         closed: a ring, the last point next to the first.
     """
 
-    points: Floats
-    seen: NDArray[np.bool_]
+    start: int
+    stop: int
     free: tuple[bool, bool] = (True, True)
     closed: bool = False
 
-    def outward(self, side: int) -> Vector:
-        """Unit direction in which the path leaves at an end."""
-        last = len(self.points) - 1
-        tip, before = (last, max(0, last - _TANGENT)) if side else (0, min(last, _TANGENT))
-        (x, y), (u, v) = self.points[tip].tolist(), self.points[before].tolist()
-        length = math.hypot(x - u, y - v) or 1.0
-        return (x - u) / length, (y - v) / length
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return self.stop - self.start
+
+    def place(self, side: int, inward: int = 0) -> int:
+        """The point so many from an end, the other end at most."""
+        return max(self.stop - 1 - inward, self.start) if side else min(self.start + inward, self.stop - 1)
 
 
-def graph_paths(graph: Graph) -> list[Path]:
+@dataclass(frozen=True)
+class Paths:
+    """Curves in one array.
+
+    Attributes:
+        points: ``(N, 2)``, those of a curve about 1 px apart.
+        seen: ``(N,)``, False where a curve was carried through a crossing or a gap.
+        each: the curves.
+    """
+
+    points: Floats
+    seen: NDArray[np.bool_]
+    each: list[Path]
+
+    def joined(self, chains: list[tuple[list[End], bool]]) -> Paths:
+        """Paths in rows, each entered by its start (0) or its end (1), with straight lines between, as one each."""
+        steps, ends = [], []
+        for row, (chain, closed) in enumerate(chains):
+            for i, side in chain:
+                path = self.each[i]
+                steps.append((row, path.place(side), -1 if side else 1, path.count))
+            (i, entered), (j, last) = chain[0], chain[-1]
+            free = self.each[i].free[entered], self.each[j].free[1 - last]
+            ends.append((free, closed or self.each[i].closed))
+        return walked(self.points, self.seen, steps, ends)
+
+
+def graph_paths(graph: Graph) -> Paths:
     """The paths through a graph: at each junction branches are paired so that the turning is smallest; a branch
     that two shafts share, or one twice, is run through twice."""
     meeting = graph.at_junctions()
-    merge(graph, lambda branch: _is_overlap(graph, branch, meeting))
-    meeting = graph.at_junctions()
+    if merge(graph, lambda branch: _is_overlap(graph, branch, meeting)):
+        meeting = graph.at_junctions()
     shared = _shared(graph, meeting)
     links: dict[End, End] = {}
     crossing: set[End] = set()
@@ -94,13 +120,6 @@ def chains(indices: Sequence[int], links: dict[End, End]) -> Iterator[tuple[list
         yield chain, entered is not None
 
 
-def bridge(first: Floats, second: Floats) -> Floats:
-    """Points ``(n, 2)`` about 1 px apart strictly between the end of ``first`` and the start of ``second``."""
-    (x, y), (u, v) = first[-1].tolist(), second[0].tolist()
-    count = math.ceil(math.hypot(u - x, v - y))
-    return np.linspace(first[-1], second[0], count + 1)[1:-1] if count else np.empty((0, 2))
-
-
 def greedy_pairs(costs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
     """Disjoint pairs, the cheapest first."""
     chosen: list[tuple[int, int]] = []
@@ -128,13 +147,11 @@ def _others(
 ) -> tuple[list[End], list[End]] | None:
     """The two ends that meet each end of a branch; None unless there are just two at each."""
     first, last = branch.ends
-    if first == last or min(branch.ends) < 0:
+    here, there = meeting.get(first, ()), meeting.get(last, ())
+    if first == last or len(here) != 3 or len(there) != 3:
         return None
-    near, far = (
-        [end for end in meeting.get(node, ()) if graph.branches[end[0]] is not branch]
-        for node in (first, last)
-    )
-    return (near, far) if len(near) == len(far) == 2 else None
+    near, far = ([end for end in ends if graph.branches[end[0]] is not branch] for ends in (here, there))
+    return near, far
 
 
 def _is_overlap(graph: Graph, branch: Branch, meeting: dict[int, list[End]]) -> bool:
@@ -223,80 +240,87 @@ def _pairs(graph: Graph, ends: list[End]) -> list[tuple[End, End]]:
                 cost = turning(side.out, sides[j].out, (u - x, v - y))
                 if cost < _LARGEST_TURN:
                     costs[i, j] = cost
-    few = len(ends) <= _MOST_ENDS
-    chosen = _best_pairs(tuple(range(len(ends))), costs)[1] if few else greedy_pairs(costs)
+    if len(costs) > _MOST_PAIRS:
+        chosen = greedy_pairs(costs)
+    else:
+        chosen = _best_pairs([(cost - 2.0 * _LARGEST_TURN, i, j) for (i, j), cost in costs.items()])[1]
     return [(ends[i], ends[j]) for i, j in chosen]
 
 
-def _best_pairs(
-    rest: tuple[int, ...], costs: dict[tuple[int, int], float]
-) -> tuple[float, list[tuple[int, int]]]:
-    """The pairing of least total turn, an end left alone costing the largest turn."""
-    if not rest:
+def _best_pairs(pairs: list[tuple[float, int, int]]) -> tuple[float, list[tuple[int, int]]]:
+    """The disjoint ones out of pairs ``(cost, i, j)`` that cost least together; every cost is negative."""
+    if not pairs:
         return 0.0, []
-    first, others = rest[0], rest[1:]
-    total, chosen = _best_pairs(others, costs)
-    best = (total + _LARGEST_TURN, chosen)
-    for other in others:
-        if (first, other) in costs:
-            total, chosen = _best_pairs(tuple(o for o in others if o != other), costs)
-            if total + costs[first, other] < best[0]:
-                best = (total + costs[first, other], [(first, other), *chosen])
-    return best
+    (cost, i, j), rest = pairs[0], pairs[1:]
+    apart = [pair for pair in rest if i not in pair[1:] and j not in pair[1:]]
+    total, chosen = _best_pairs(apart)
+    best = (total + cost, [(i, j), *chosen])
+    return best if len(apart) == len(rest) else min(best, _best_pairs(rest))
 
 
-def _carried(graph: Graph, found: list[tuple[list[End], bool]], crossing: set[End]) -> list[Path]:
+def walked(
+    points: Floats,
+    seen: NDArray[np.bool_],
+    steps: list[tuple[int, int, int, int]],
+    ends: list[tuple[tuple[bool, bool], bool]],
+) -> Paths:
+    """Paths made of runs of points, straight lines in between.
+
+    Args:
+        points, seen: those that runs are taken from.
+        steps: of each run the path, the first point, the direction (1 or -1) and how many points, by rising path.
+        ends: of each path ``free`` and ``closed``.
+    """
+    rows = np.array(steps, np.int64).reshape(-1, 4)
+    points, seen, begin = _walked(points, seen, rows, len(ends))
+    bounds = begin.tolist()
+    each = [Path(bounds[i], bounds[i + 1], free, closed) for i, (free, closed) in enumerate(ends)]
+    return Paths(points, seen, each)
+
+
+def _carried(graph: Graph, found: list[tuple[list[End], bool]], crossing: set[End]) -> Paths:
     """One path out of each chain of branches, through crossings in straight lines; and the rings."""
-    steps, kinds = [], []
+    steps, ends = [], []
     for chain, closed in found:
         for end in chain:
             branch, left = graph.branches[end[0]], (end[0], 1 - end[1])
-            start = graph.side(end).overlap if end in crossing else 0
-            stop = branch.count - (graph.side(left).overlap if left in crossing else 0)
+            start = int(graph.side(end).overlap) if end in crossing else 0
+            stop = branch.count - (int(graph.side(left).overlap) if left in crossing else 0)
             if start < stop:
                 place = branch.count - 1 - start if end[1] else start
-                steps.append((len(kinds), branch.first + place, -1 if end[1] else 1, stop - start))
+                steps.append((len(ends), branch.first + place, -1 if end[1] else 1, stop - start))
         (i, first), (j, last) = chain[0], chain[-1]
-        kinds.append(((graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0), closed))
+        ends.append(((graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0), closed))
     for ring in graph.rings:
-        steps.append((len(kinds), ring.first, 1, ring.count))
-        kinds.append(((True, True), True))
-    points, seen, begin = _walked(graph.pixels, np.array(steps, np.int64).reshape(-1, 4), len(kinds))
-    bounds = begin.tolist()
-    return [
-        Path(points[here:there], seen[here:there], free, closed)
-        for (free, closed), here, there in zip(kinds, bounds, bounds[1:], strict=False)
-    ]
+        steps.append((len(ends), ring.first, 1, ring.count))
+        ends.append(((True, True), True))
+    return walked(graph.pixels, np.ones(len(graph.pixels), np.bool_), steps, ends)
 
 
-@compiled("(f8[:, ::1], i8[:, ::1], i8)")
+@compiled("(f8[:, ::1], b1[::1], i8[:, ::1], i8)")
 def _walked(
-    pixels: Floats, steps: NDArray[np.int64], count: int
+    source: Floats, known: NDArray[np.bool_], steps: NDArray[np.int64], count: int
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
-    """The points of ``count`` paths in a row, whether each is a pixel, and where paths begin and the last ends.
-
-    Args:
-        steps: ``(S, 4)`` path, first pixel, direction (1 or -1) and number of pixels, by rising path. Within a path
-            straight lines of points 1 px apart at most lead from one step to the next.
-    """
+    """See ``walked``: the points of ``count`` paths, whether they were seen, and where paths begin and the last ends."""
     room = 0
     for k in range(len(steps)):
-        x, y = _gap(pixels, steps, k)
+        x, y = _gap(source, steps, k)
         room += steps[k, 3] + math.ceil(math.hypot(x, y))
     points, seen = np.empty((room, 2)), np.zeros(room, np.bool_)
     begin = np.zeros(count + 1, np.int64)
     filled = 0
     for k in range(len(steps)):
         path, first, inward = steps[k, 0], steps[k, 1], steps[k, 2]
-        x, y = _gap(pixels, steps, k)
+        x, y = _gap(source, steps, k)
         apart = math.ceil(math.hypot(x, y))
         for i in range(1, apart):
-            points[filled, 0] = pixels[first, 0] - x * (apart - i) / apart
-            points[filled, 1] = pixels[first, 1] - y * (apart - i) / apart
+            points[filled, 0] = source[first, 0] - x * (apart - i) / apart
+            points[filled, 1] = source[first, 1] - y * (apart - i) / apart
             filled += 1
         for i in range(steps[k, 3]):
-            points[filled, 0], points[filled, 1] = pixels[first + inward * i, 0], pixels[first + inward * i, 1]
-            seen[filled] = True
+            here = first + inward * i
+            points[filled, 0], points[filled, 1] = source[here, 0], source[here, 1]
+            seen[filled] = known[here]
             filled += 1
         begin[path + 1] = filled
     for path in range(count):
@@ -305,9 +329,9 @@ def _walked(
 
 
 @compiled()
-def _gap(pixels: Floats, steps: NDArray[np.int64], k: int) -> tuple[float, float]:
-    """From the last pixel of the step before to the first of a path's step; nothing at the path's beginning."""
+def _gap(source: Floats, steps: NDArray[np.int64], k: int) -> tuple[float, float]:
+    """From the last point of a path's step before to the first of this; nothing at the path's beginning."""
     if k == 0 or steps[k - 1, 0] != steps[k, 0]:
         return 0.0, 0.0
     here, before = steps[k, 1], steps[k - 1, 1] + steps[k - 1, 2] * (steps[k - 1, 3] - 1)
-    return pixels[here, 0] - pixels[before, 0], pixels[here, 1] - pixels[before, 1]
+    return source[here, 0] - source[before, 0], source[here, 1] - source[before, 1]

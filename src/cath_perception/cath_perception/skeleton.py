@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,19 +35,18 @@ def _end_slopes(count: int) -> NDArray[np.float64]:
 _SLOPES = np.stack([_end_slopes(count) for count in range(_TANGENT + 1)])
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(NamedTuple):
     """An end of a branch.
 
     Attributes:
         radius: of the shaft there, the distance to the mask's edge.
-        overlap: how many pixels lie within the other shaft at a junction; half of the branch at most.
+        overlap: how many pixels (whole) lie within the other shaft at a junction; half of the branch at most.
         at: where the branch reaches that overlap.
         out: unit direction there, towards the end.
     """
 
     radius: float
-    overlap: int
+    overlap: float
     at: Vector
     out: Vector
 
@@ -109,8 +109,8 @@ def skeleton_graph(skeleton: NDArray[np.int64], distance: NDArray[np.float32]) -
     return graph
 
 
-def merge(graph: Graph, within: Callable[[Branch], bool]) -> None:
-    """Give junctions joined by a branch that lies within one crossing one id, and drop that branch."""
+def merge(graph: Graph, within: Callable[[Branch], bool]) -> bool:
+    """Give junctions joined by a branch that lies within one crossing one id, and drop that branch; whether there was any."""
     parent: dict[int, int] = {}
 
     def root(node: int) -> int:
@@ -123,23 +123,18 @@ def merge(graph: Graph, within: Callable[[Branch], bool]) -> None:
             parent[root(branch.ends[0])] = root(branch.ends[1])
             branch.alive = False
     if parent:
+        names = {node: root(node) for node in parent}
         for branch in graph.branches:
-            branch.ends = [root(end) if end >= 0 else -1 for end in branch.ends]
+            branch.ends = [names.get(end, end) for end in branch.ends]
+    return bool(parent)
 
 
 def turning(out_first: Vector, out_second: Vector, across: Vector) -> float:
     """Total turn in rad of going out along ``out_first``, ``across`` to the other end and in against ``out_second``."""
-    back = -out_second[0], -out_second[1]
-    if math.hypot(*across) < 1.0:
-        return angle(out_first, back)
-    return angle(out_first, across) + angle(across, back)
-
-
-def angle(first: Vector, second: Vector) -> float:
-    """Angle between two vectors in rad, 0..pi."""
-    return abs(
-        math.atan2(first[0] * second[1] - first[1] * second[0], first[0] * second[0] + first[1] * second[1])
-    )
+    (a, b), (c, d), (x, y) = out_first, out_second, across
+    if math.hypot(x, y) < 1.0:
+        return abs(math.atan2(b * c - a * d, -a * c - b * d))
+    return abs(math.atan2(a * y - b * x, a * x + b * y)) + abs(math.atan2(c * y - d * x, -c * x - d * y))
 
 
 def _build(skeleton: NDArray[np.int64], distance: NDArray[np.float32]) -> Graph:
@@ -152,10 +147,10 @@ def _build(skeleton: NDArray[np.int64], distance: NDArray[np.float32]) -> Graph:
     pixels -= 1.0
     sides = _sides(pixels, runs, distance).tolist()
     graph = Graph(pixels, [], [])
-    for (first, count, start, stop), (near, far) in zip(runs.tolist(), sides, strict=True):
-        ring = start == _RING
-        here, there = (Side(r, int(overlap), (x, y), (u, v)) for r, overlap, x, y, u, v in (near, far))
-        (graph.rings if ring else graph.branches).append(Branch(first, count, [start, stop], (here, there)))
+    for (first, count, start, stop), rows in zip(runs.tolist(), sides, strict=True):
+        here, there = [Side(radius, overlap, (x, y), (u, v)) for radius, overlap, x, y, u, v in rows]
+        branch = Branch(first, count, [start, stop], (here, there))
+        (graph.rings if start == _RING else graph.branches).append(branch)
     return graph
 
 
@@ -256,8 +251,8 @@ def _sides(
 
 def _prune(graph: Graph) -> None:
     """Take away spurs, the shortest first, as long as two other branches remain at their junction."""
-    count = {junction: len(ends) for junction, ends in graph.at_junctions().items()}
     spurs = [b for b in graph.branches if b.alive and (b.ends[0] < 0) != (b.ends[1] < 0)]
+    count = {junction: len(ends) for junction, ends in graph.at_junctions().items()} if spurs else {}
     for branch in sorted(spurs, key=lambda b: b.count):
         foot = branch.sides[0 if branch.ends[1] < 0 else 1]
         junction = max(branch.ends)
