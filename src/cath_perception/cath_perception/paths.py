@@ -25,8 +25,10 @@ _LONGEST_SHARED = 60
 """... and it has no more px than this."""
 _LASSO_TURN = math.radians(120.0)
 """A shaft runs on into a ring if it turns by less."""
-_MOST_PAIRS = 15
-"""Possible pairs at one junction up to which every choice of them is tried; beyond, the best are taken one by one."""
+_EVENLY = 1e-6
+"""Of two ways to pair ends that turn by the same in total, the one counts for less that shares it more evenly."""
+_MOST_ENDS = 6
+"""Ends at one junction up to which every pairing is tried; beyond, the best pairs are taken one by one."""
 
 
 @dataclass(frozen=True)
@@ -239,10 +241,11 @@ def _pairs(graph: Graph, ends: list[End]) -> list[tuple[End, End]]:
                 (x, y), (u, v) = side.at, sides[j].at
                 cost = turning(side.out, sides[j].out, (u - x, v - y))
                 if cost < _LARGEST_TURN:
-                    costs[i, j] = cost
-    if len(costs) > _MOST_PAIRS:
+                    costs[i, j] = cost + _EVENLY * cost * cost
+    if len(ends) > _MOST_ENDS:
         chosen = greedy_pairs(costs)
     else:
+        # An end left alone counts as the largest turn.
         chosen = _best_pairs([(cost - 2.0 * _LARGEST_TURN, i, j) for (i, j), cost in costs.items()])[1]
     return [(ends[i], ends[j]) for i, j in chosen]
 
