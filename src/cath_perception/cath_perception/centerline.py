@@ -24,6 +24,7 @@ _WIDEST_GAP = 4.0, 5.0
 """A gap is bridged up to this many px plus this many shaft widths, measured between skeletons' ends ..."""
 _LARGEST_TURN = math.radians(75.0)
 """... if the whole turn into and out of it is smaller."""
+_LEAST_AHEAD = math.cos(_LARGEST_TURN)
 _TANGENT = 8
 """A path leaves in the direction of its last so many px."""
 _KINK = math.cos(math.radians(150.0))
@@ -87,11 +88,11 @@ def trace_centerlines(
 
 def _trimmed(path: Path, count: int) -> Path:
     """Without the last points of free ends: there a skeleton turns into a corner of the shaft's end."""
-    cut = min(count, path.count // 4)
-    if path.closed or not any(path.free) or not cut:
+    if path.closed or path.free == (False, False):
         return path
-    start, stop = (cut if free else 0 for free in path.free)
-    return Path(path.start + start, path.stop - stop, path.free)
+    cut = min(count, path.count // 4)
+    start, stop = path.free
+    return Path(path.start + cut * start, path.stop - cut * stop, path.free)
 
 
 def _bridged(paths: Paths, radius: float) -> Paths:
@@ -99,17 +100,19 @@ def _bridged(paths: Paths, radius: float) -> Paths:
     ends: list[End] = [(i, side) for i, path in enumerate(paths.each) if not path.closed for side in (0, 1)]
     places = [paths.each[i].place(side, inward) for i, side in ends for inward in (0, _TANGENT)]
     points = paths.points[places].tolist()
-    tips, inner = points[::2], points[1::2]
+    tips, outward = points[::2], [_direction(b, a) for a, b in zip(points[::2], points[1::2], strict=True)]
     widest = _WIDEST_GAP[0] + _WIDEST_GAP[1] * 2.0 * radius
     costs = {}
     for a, (x, y) in enumerate(tips):
+        (path, _), (p, q) = ends[a], outward[a]
         for b in range(a + 1, len(tips)):
             u, v = tips[b][0] - x, tips[b][1] - y
-            if u * u + v * v > widest * widest or ends[a][0] == ends[b][0]:
+            if u * u + v * v > widest * widest or ends[b][0] == path:
                 continue
             apart = math.hypot(u, v)
-            outward, other = _direction(inner[a], tips[a]), _direction(inner[b], tips[b])
-            turn = turning(outward, other, (u, v) if apart > radius else (0.0, 0.0))
+            if apart > radius and p * u + q * v < _LEAST_AHEAD * apart:
+                continue
+            turn = turning((p, q), outward[b], (u, v) if apart > radius else (0.0, 0.0))
             if turn < _LARGEST_TURN:
                 costs[a, b] = apart / widest + turn / _LARGEST_TURN
     links: dict[End, End] = {}

@@ -82,9 +82,9 @@ class Graph:
         meeting: dict[int, list[End]] = {}
         for index, branch in enumerate(self.branches):
             if branch.alive:
-                for side in (0, 1):
-                    if branch.ends[side] >= 0:
-                        meeting.setdefault(branch.ends[side], []).append((index, side))
+                for side, junction in enumerate(branch.ends):
+                    if junction >= 0:
+                        meeting.setdefault(junction, []).append((index, side))
         return meeting
 
     def side(self, end: End) -> Side:
@@ -111,6 +111,9 @@ def skeleton_graph(skeleton: NDArray[np.int64], distance: NDArray[np.float32]) -
 
 def merge(graph: Graph, within: Callable[[Branch], bool]) -> bool:
     """Give junctions joined by a branch that lies within one crossing one id, and drop that branch; whether there was any."""
+    short = [b for b in graph.branches if b.alive and b.ends[0] >= 0 and b.ends[1] >= 0 and within(b)]
+    if not short:
+        return False
     parent: dict[int, int] = {}
 
     def root(node: int) -> int:
@@ -118,15 +121,14 @@ def merge(graph: Graph, within: Callable[[Branch], bool]) -> bool:
             node = parent[node]
         return node
 
+    for branch in short:
+        parent[root(branch.ends[0])] = root(branch.ends[1])
+        branch.alive = False
+    names = {node: root(node) for node in parent}
     for branch in graph.branches:
-        if branch.alive and min(branch.ends) >= 0 and within(branch):
-            parent[root(branch.ends[0])] = root(branch.ends[1])
-            branch.alive = False
-    if parent:
-        names = {node: root(node) for node in parent}
-        for branch in graph.branches:
-            branch.ends = [names.get(end, end) for end in branch.ends]
-    return bool(parent)
+        first, last = branch.ends
+        branch.ends = [names.get(first, first), names.get(last, last)]
+    return True
 
 
 def turning(out_first: Vector, out_second: Vector, across: Vector) -> float:
