@@ -27,10 +27,8 @@ _LARGEST_TURN = math.radians(75.0)
 _LEAST_AHEAD = math.cos(_LARGEST_TURN)
 _TANGENT = 8
 """A path leaves in the direction of its last so many px."""
-_KINK = math.cos(math.radians(150.0))
-"""A curve that turns by more between two chords is two: catheters do not bend that tight, even foreshortened ..."""
-_BORDER_KINK = math.cos(math.radians(90.0))
-"""... and near the image's border, where shafts leave side by side, already if it turns by more than this."""
+_KINK = math.cos(math.radians(90.0))
+"""Near the image's border, where shafts leave side by side, a curve that turns by more between two chords is two."""
 _KINK_CHORD = 2.0
 """Length of a chord, and breadth of that border, in shaft widths."""
 
@@ -129,7 +127,7 @@ def _direction(start: list[float], end: list[float]) -> Vector:
 
 
 def _unkinked(paths: Paths, radius: float, shape: tuple[int, ...]) -> Paths:
-    """Cut where a curve turns sharper than a catheter can, and leave out what is too short."""
+    """Cut where shafts side by side were joined at the border, and leave out what is too short."""
     reach = max(4, round(_KINK_CHORD * 2.0 * radius))
     kept, waiting = [], list(paths.each)
     while waiting:
@@ -148,17 +146,17 @@ def _unkinked(paths: Paths, radius: float, shape: tuple[int, ...]) -> Paths:
 
 @compiled("(f8[:, ::1], i8, i8, i8, i8, i8)")
 def _sharpest(points: Floats, start: int, stop: int, reach: int, width: int, height: int) -> int:
-    """The point where a curve turns sharpest between chords over ``reach`` points, -1 if it is not too sharp anywhere."""
-    least, sharpest = 2.0, start
+    """The point within ``reach`` of the border where chords over ``reach`` points turn sharpest; -1: none too sharp."""
+    least, sharpest = _KINK, -1
     for i in range(start + reach, stop - reach):
+        if min(points[i, 0], points[i, 1], width - 1 - points[i, 0], height - 1 - points[i, 1]) >= reach:
+            continue
         x, y = points[i, 0] - points[i - reach, 0], points[i, 1] - points[i - reach, 1]
         u, v = points[i + reach, 0] - points[i, 0], points[i + reach, 1] - points[i, 1]
         cosine = (x * u + y * v) / max(math.sqrt((x * x + y * y) * (u * u + v * v)), 1e-9)
         if cosine < least:
             least, sharpest = cosine, i
-    x, y = points[sharpest, 0], points[sharpest, 1]
-    inset = min(x, y, width - 1.0 - x, height - 1.0 - y)
-    return sharpest if least < (_BORDER_KINK if inset < reach else _KINK) else -1
+    return sharpest
 
 
 def _even(paths: Paths) -> tuple[Curves, NDArray[np.bool_]]:
