@@ -170,7 +170,8 @@ def test_bent_shafts_that_cross_twice_keep_their_bends():
     radius = 80.0
     turn = np.linspace(-1.4, 1.4, 500)
     bend = radius * np.stack((np.cos(turn), np.sin(turn)), axis=1)
-    curves = [bend + (256 - 0.9 * radius, 256), bend * (-1, 1) + (256 + 0.9 * radius, 256)]
+    shift = np.array((0.9 * radius, 0.0))
+    curves = [256 - shift + bend, 256 + shift + bend * (-1, 1)]
     traces = traced(curves)
     assert len(traces) == 2
     for curve in curves:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cath_perception.compiled import compiled
 from cath_perception.curves import Floats
-from cath_perception.skeleton import Branch, End, Graph, Vector, merge, turning
+from cath_perception.skeleton import Branch, End, Graph, merge, turning
 
 _LARGEST_TURN = math.radians(100.0)
 """Two branches that meet with others at a junction continue each other if they turn by less."""
@@ -283,7 +283,8 @@ def walked(
 
 def _carried(graph: Graph, found: list[tuple[list[End], bool]], crossing: set[End]) -> Paths:
     """One path out of each chain of branches, through crossings in straight lines; and the rings."""
-    steps, ends = [], []
+    steps: list[tuple[int, int, int, int]] = []
+    ends: list[tuple[tuple[bool, bool], bool]] = []
     for chain, closed in found:
         for end in chain:
             branch, left = graph.branches[end[0]], (end[0], 1 - end[1])

@@ -110,7 +110,7 @@ def skeleton_graph(skeleton: NDArray[np.int64], distance: NDArray[np.float32]) -
 
 
 def merge(graph: Graph, within: Callable[[Branch], bool]) -> bool:
-    """Give junctions joined by a branch that lies within one crossing one id, and drop that branch; whether there was any."""
+    """Give junctions joined by a branch that lies within a crossing one id, and drop that branch; whether there was one."""
     short = [b for b in graph.branches if b.alive and b.ends[0] >= 0 and b.ends[1] >= 0 and within(b)]
     if not short:
         return False

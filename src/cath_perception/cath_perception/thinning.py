@@ -1,4 +1,4 @@
-"""A mask of shafts to lines of single px. Masks here have a border of one empty px, so that every px has eight neighbours."""
+"""A mask of shafts to lines of single px. Masks have a border of one empty px here, so that every px has neighbours."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def shaft_mask(probability: NDArray[np.float32], threshold: float) -> NDArray[np
     np.greater_equal(probability, threshold, out=mask[1:-1, 1:-1], casting="unsafe")
     count = cv2.boxFilter(mask, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
     count[0] = count[-1] = count[:, 0] = count[:, -1] = 0
-    filled: NDArray[np.uint8] = mask | (count >= _FULL)
-    return filled
+    np.greater_equal(count, _FULL, out=count, casting="unsafe")
+    return np.bitwise_or(mask, count)
 
 
 @compiled("(u1[:, ::1],)")
