@@ -14,7 +14,8 @@ from cath_perception.centring import centred, extended
 from cath_perception.compiled import compiled
 from cath_perception.curves import Curves, Floats, evenly
 from cath_perception.image import Letterbox
-from cath_perception.paths import Path, Paths, chains, graph_paths, greedy_pairs
+from cath_perception.joining import Path, Paths
+from cath_perception.paths import chains, graph_paths, greedy_pairs
 from cath_perception.skeleton import End, Vector, skeleton_graph, turning
 from cath_perception.thinning import shaft_mask, thinned
 
