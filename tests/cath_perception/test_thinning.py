@@ -1,19 +1,6 @@
-import cv2
 import numpy as np
-import pytest
-from skimage.morphology import skeletonize
 
 from cath_perception.thinning import shaft_mask, thinned
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_thinning_is_that_of_scikit_image(seed):
-    rng = np.random.default_rng(seed)
-    noise = cv2.GaussianBlur(rng.random((90, 70)).astype(np.float32), (0, 0), 0.5 + seed / 8)
-    mask = shaft_mask(noise, float(np.median(noise)))
-    skeleton = np.zeros(mask.size, bool)
-    skeleton[thinned(mask)] = True
-    np.testing.assert_array_equal(skeleton.reshape(mask.shape)[1:-1, 1:-1], skeletonize(mask[1:-1, 1:-1]))
 
 
 def test_nothing_is_left_of_nothing():
