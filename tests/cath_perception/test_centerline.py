@@ -147,31 +147,79 @@ def test_long_shared_stretch_of_a_loop_is_run_through_twice():
     assert distances(curve, trace.points).max() < 9.0
 
 
-def test_two_shafts_along_each_other_part_again():
-    first = bezier((40, 150), (160, 256), (200, 256), (256, 256), (312, 256), (352, 256), (472, 362))
-    second = first * (1, -1) + (0, 512)
-    traces = traced([first, second])
+@pytest.mark.parametrize("half", [50, 65])
+def test_two_shafts_along_each_other_part_again(half):
+    """Each runs from one side to the other, through the stretch that they share."""
+    left, right = 256 - half, 256 + half
+    first = np.concatenate(
+        (
+            bezier((40, 150), (left - 60, 256), (left, 256)),
+            bezier((left, 256), (right, 256)),
+            bezier((right, 256), (right + 60, 256), (472, 362)),
+        )
+    )
+    traces = traced([first, first * (1, -1) + (0, 512)])
     assert len(traces) == 2
     for trace in traces:
-        ends = trace.points[[0, -1]]
-        assert np.abs(ends[0] - ends[1]).min() > 150.0, "each runs from one side to the other and crosses"
+        assert abs(trace.points[0, 0] - trace.points[-1, 0]) > 400.0
+        assert abs(trace.points[0, 1] - trace.points[-1, 1]) > 150.0
+
+
+def test_bent_shafts_that_cross_twice_keep_their_bends():
+    """Where they cross, straight lines through their last px would lead from one to the other."""
+    radius = 80.0
+    turn = np.linspace(-1.4, 1.4, 500)
+    bend = radius * np.stack((np.cos(turn), np.sin(turn)), axis=1)
+    shift = np.array((0.9 * radius, 0.0))
+    curves = [256 - shift + bend, 256 + shift + bend * (-1, 1)]
+    traces = traced(curves)
+    assert len(traces) == 2
+    for curve in curves:
+        follows(min(traces, key=lambda t: distances(curve, t.points).mean()), curve, 1.0, 6.0)
 
 
 def test_loop_carried_by_its_own_shaft_is_not_a_ring():
+    """Also where another shaft crosses it, so that its two halves go on into each other at the shaft's end."""
     turn = np.linspace(0, 2 * np.pi, 300)
-    ring = np.stack((256 + 60 * np.cos(turn), 160 + 60 * np.sin(turn)), axis=1)
-    (trace,) = traced([ring, bezier((256, 221), (262, 300), (300, 511))])
-    assert not trace.closed
-    assert trace.points[:, 1].max() > 500
+    ring = np.stack((256 + 70 * np.cos(turn), 190 + 70 * np.sin(turn)), axis=1)
+    traces = traced([ring, bezier((256, 260), (262, 340), (300, 511)), bezier((0, 150), (511, 170))])
+    assert len(traces) == 2
+    assert not any(trace.closed for trace in traces)
+    loop = traces[0]
+    assert loop.points[:, 1].max() > 500
+    assert distances(ring, loop.points).max() < 9.0
+
+
+def vee(degrees, apex, length=220):
+    """Two shafts that meet at their lower ends."""
+    half = np.radians(degrees / 2)
+    x, y = apex[0] - length * np.sin(half), apex[1] - length * np.cos(half)
+    return [bezier((x, y), apex), bezier(apex, (2 * apex[0] - x, y))]
 
 
 def test_shafts_that_leave_side_by_side_are_not_joined():
-    """Their masks touch at the border, where one would have to turn back on itself."""
-    left, right = bezier((150, 100), (240, 300), (252, 511)), bezier((360, 100), (270, 300), (258, 511))
-    traces = traced([left, right])
+    """Their masks touch at the border, where one would have to turn back; elsewhere one catheter may bend like that."""
+    traces = traced(vee(60, (256, 509)))
+    assert len(traces) == 2
     for trace in traces:
-        chord = trace.points[-1] - trace.points[0]
-        assert abs(chord[1]) > 300.0, "no curve comes back to where it began"
+        assert abs(trace.points[-1, 1] - trace.points[0, 1]) > 170.0, "no curve comes back to where it began"
+    assert len(traced(vee(60, (256, 300)))) == 1
+
+
+def test_hairpin_is_one_curve():
+    turn = np.linspace(0.0, np.pi, 200)
+    bend = np.stack((256 + 16 * np.cos(turn), 330 + 16 * np.sin(turn)), axis=1)
+    hairpin = np.concatenate((bezier((272, 80), bend[0]), bend, bezier(bend[-1], (240, 80))))
+    (trace,) = traced([hairpin])
+    follows(trace, hairpin, 0.6, 7.0)
+
+
+def test_shaft_beside_another_is_not_drawn_towards_it():
+    curves = [bezier((60, y), (450, y)) for y in (200, 214)]
+    traces = traced(curves)
+    assert len(traces) == 2
+    for curve in curves:
+        assert min(np.abs(trace.points[:, 1].mean() - curve[0, 1]) for trace in traces) < 1.7
 
 
 def test_time_grows_with_the_shafts_not_with_the_image():

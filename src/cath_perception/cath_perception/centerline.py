@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize
 
-from cath_perception.curves import Curves, Floats
+from cath_perception.centring import centred, extended
+from cath_perception.compiled import compiled
+from cath_perception.curves import Curves, Floats, evenly
 from cath_perception.image import Letterbox
-from cath_perception.paths import Path, bridge, chains, graph_paths, greedy_pairs
-from cath_perception.skeleton import End, skeleton_graph, turning
+from cath_perception.joining import Path, Paths
+from cath_perception.paths import chains, graph_paths, greedy_pairs
+from cath_perception.skeleton import End, Vector, skeleton_graph, turning
+from cath_perception.thinning import shaft_mask, thinned
 
 # All lengths here are in mask px, of which there is one for every two px of the network's input.
 _SHORTEST = 8.0
@@ -22,13 +25,13 @@ _WIDEST_GAP = 4.0, 5.0
 """A gap is bridged up to this many px plus this many shaft widths, measured between skeletons' ends ..."""
 _LARGEST_TURN = math.radians(75.0)
 """... if the whole turn into and out of it is smaller."""
-_KINK = math.cos(math.radians(150.0))
-"""A curve that turns by more between two chords is two: catheters do not bend that tight, even foreshortened ..."""
-_BORDER_KINK = math.cos(math.radians(90.0))
-"""... and near the image's border, where shafts leave side by side, already if it turns by more than this."""
+_LEAST_AHEAD = math.cos(_LARGEST_TURN)
+_TANGENT = 8
+"""A path leaves in the direction of its last so many px."""
+_KINK = math.cos(math.radians(90.0))
+"""Near the image's border, where shafts leave side by side, a curve that turns by more between two chords is two."""
 _KINK_CHORD = 2.0
 """Length of a chord, and breadth of that border, in shaft widths."""
-_ACROSS = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -58,194 +61,117 @@ def trace_centerlines(
         threshold: what counts as shaft.
         letterbox: the one the network's input was made with.
     """
-    inner = letterbox.inner_mask(probability)
-    mask = _filled(inner >= threshold)
-    skeleton = skeletonize(mask)
-    if not skeleton.any():
+    inner = np.array(letterbox.inner_mask(probability), np.float32, order="C")
+    mask = shaft_mask(inner, threshold)
+    skeleton = thinned(mask)
+    if not len(skeleton):
         return []
-    distance: NDArray[Any] = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)
-    radius = float(np.median(distance[skeleton]))
-    paths = [_trimmed(path, round(radius)) for path in graph_paths(skeleton_graph(skeleton, distance))]
+    distance: NDArray[Any] = cv2.distanceTransform(mask[1:-1, 1:-1], cv2.DIST_L2, 5)
+    row, column = np.divmod(skeleton, mask.shape[1])
+    radius = float(np.median(distance[row - 1, column - 1]))
+    paths = graph_paths(skeleton_graph(skeleton, distance))
+    paths = replace(paths, each=[_trimmed(path, round(radius)) for path in paths.each])
     paths = _unkinked(_bridged(paths, radius), radius, inner.shape)
-    if not paths:
+    if not paths.each:
         return []
     curves, seen = _even(paths)
-    curves, widths, scores = _refined(curves, seen, inner, distance)
-    curves = _extended(curves, [path.free for path in paths], inner, threshold, radius)
+    curves, widths, scores = centred(curves, seen, inner, distance)
+    curves = extended(curves, [path.free for path in paths.each], inner, threshold, radius)
     points = _to_image(curves.points, letterbox)
     traces = [
         Trace(points[part], 2.0 * width / letterbox.scale, score, path.closed)
-        for part, width, score, path in zip(curves.parts, widths, scores, paths, strict=True)
+        for part, width, score, path in zip(curves.parts, widths, scores, paths.each, strict=True)
     ]
     return sorted(traces, key=lambda trace: -len(trace.points) * trace.score)
 
 
-def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With pits and holes of single px filled, each of which would give the skeleton a branch."""
-    count = cv2.boxFilter(mask.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    filled: NDArray[np.bool_] = mask | (count >= 6)
-    return filled
-
-
 def _trimmed(path: Path, count: int) -> Path:
     """Without the last points of free ends: there a skeleton turns into a corner of the shaft's end."""
-    cut = min(count, len(path.points) // 4)
-    if path.closed or not any(path.free) or not cut:
+    if path.closed or path.free == (False, False):
         return path
-    part = slice(cut if path.free[0] else 0, len(path.points) - (cut if path.free[1] else 0))
-    return Path(path.points[part], path.seen[part], path.free)
+    cut = min(count, path.count // 4)
+    start, stop = path.free
+    return Path(path.start + cut * start, path.stop - cut * stop, path.free)
 
 
-def _bridged(paths: list[Path], radius: float) -> list[Path]:
+def _bridged(paths: Paths, radius: float) -> Paths:
     """Join paths over small gaps where one runs on in the direction of the other."""
-    ends: list[End] = [(i, side) for i, path in enumerate(paths) if not path.closed for side in (0, 1)]
-    tips = [paths[i].points[-side].tolist() for i, side in ends]
-    outward = [paths[i].outward(side) for i, side in ends]
+    ends: list[End] = [(i, side) for i, path in enumerate(paths.each) if not path.closed for side in (0, 1)]
+    places = [paths.each[i].place(side, inward) for i, side in ends for inward in (0, _TANGENT)]
+    points = paths.points[places].tolist()
+    tips, outward = points[::2], [_direction(b, a) for a, b in zip(points[::2], points[1::2], strict=True)]
     widest = _WIDEST_GAP[0] + _WIDEST_GAP[1] * 2.0 * radius
     costs = {}
-    for a, (i, _) in enumerate(ends):
-        x, y = tips[a]
-        for b in range(a + 1, len(ends)):
-            gap = tips[b][0] - x, tips[b][1] - y
-            distance = math.hypot(*gap)
-            if distance > widest or ends[b][0] == i:
+    for a, (x, y) in enumerate(tips):
+        (path, _), (p, q) = ends[a], outward[a]
+        for b in range(a + 1, len(tips)):
+            u, v = tips[b][0] - x, tips[b][1] - y
+            if u * u + v * v > widest * widest or ends[b][0] == path:
                 continue
-            turn = turning(outward[a], outward[b], gap if distance > radius else (0.0, 0.0))
+            apart = math.hypot(u, v)
+            if apart > radius and p * u + q * v < _LEAST_AHEAD * apart:
+                continue
+            turn = turning((p, q), outward[b], (u, v) if apart > radius else (0.0, 0.0))
             if turn < _LARGEST_TURN:
-                costs[a, b] = distance / widest + turn / _LARGEST_TURN
+                costs[a, b] = apart / widest + turn / _LARGEST_TURN
     links: dict[End, End] = {}
     for a, b in greedy_pairs(costs):
         links[ends[a]], links[ends[b]] = ends[b], ends[a]
-    return [
-        joined([paths[i] for i, _ in chain], [side for _, side in chain], closed)
-        for chain, closed in chains(range(len(paths)), links)
-    ]
+    return paths.joined(list(chains(range(len(paths.each)), links))) if links else paths
 
 
-def joined(paths: list[Path], entered: list[int], closed: bool = False) -> Path:
-    """Paths in a row, each entered by its start (0) or its end (1), as one; straight lines lie between them."""
-    if len(paths) == 1:
-        return paths[0]
-    points: list[Floats] = []
-    seen: list[NDArray[np.bool_]] = []
-    for path, side in zip(paths, entered, strict=True):
-        here, flags = (path.points[::-1], path.seen[::-1]) if side else (path.points, path.seen)
-        if points:
-            between = bridge(points[-1], here)
-            points.append(between)
-            seen.append(np.zeros(len(between), bool))
-        points.append(here)
-        seen.append(flags)
-    free = paths[0].free[entered[0]], paths[-1].free[1 - entered[-1]]
-    return Path(np.concatenate(points), np.concatenate(seen), free, closed)
+def _direction(start: list[float], end: list[float]) -> Vector:
+    """The unit vector from one point towards another."""
+    x, y = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(x, y) or 1.0
+    return x / length, y / length
 
 
-def _unkinked(paths: list[Path], radius: float, shape: tuple[int, ...]) -> list[Path]:
-    """Cut where a curve turns sharper than a catheter can, and leave out what is too short."""
+def _unkinked(paths: Paths, radius: float, shape: tuple[int, ...]) -> Paths:
+    """Cut where shafts side by side were joined at the border, and leave out what is too short."""
     reach = max(4, round(_KINK_CHORD * 2.0 * radius))
-    kept, waiting = [], list(paths)
+    kept, waiting = [], list(paths.each)
     while waiting:
         path = waiting.pop()
-        points = path.points
-        if len(points) < _SHORTEST:
+        if path.count < _SHORTEST:
             continue
-        at = None if path.closed or len(points) < 2 * reach + 1 else _sharpest(points, reach, shape)
-        if at is None:
+        whole = path.closed or path.count < 2 * reach + 1
+        at = -1 if whole else _sharpest(paths.points, path.start, path.stop, reach, shape[1], shape[0])
+        if at < 0:
             kept.append(path)
             continue
-        waiting.append(Path(points[: at - 1], path.seen[: at - 1], (path.free[0], False)))
-        waiting.append(Path(points[at + 2 :], path.seen[at + 2 :], (False, path.free[1])))
-    return kept
+        waiting.append(Path(path.start, at - 1, (path.free[0], False)))
+        waiting.append(Path(at + 2, path.stop, (False, path.free[1])))
+    return replace(paths, each=kept)
 
 
-def _sharpest(points: Floats, reach: int, shape: tuple[int, ...]) -> int | None:
-    """Where a curve turns sharpest between chords over ``reach`` points, None where it is not too sharp anywhere."""
-    chord = points[reach:] - points[:-reach]
-    into, out = chord[:-reach], chord[reach:]
-    length = np.sqrt(np.square(chord).sum(axis=1))
-    cosine = (into * out).sum(axis=1) / np.maximum(length[:-reach] * length[reach:], 1e-9)
-    sharpest = int(cosine.argmin())
-    x, y = points[sharpest + reach].tolist()
-    inset = min(x, y, shape[1] - 1 - x, shape[0] - 1 - y)
-    return sharpest + reach if cosine[sharpest] < (_BORDER_KINK if inset < reach else _KINK) else None
+@compiled("(f8[:, ::1], i8, i8, i8, i8, i8)")
+def _sharpest(points: Floats, start: int, stop: int, reach: int, width: int, height: int) -> int:
+    """The point within ``reach`` of the border where chords over ``reach`` points turn sharpest; -1: none too sharp."""
+    least, sharpest = _KINK, -1
+    for i in range(start + reach, stop - reach):
+        if min(points[i, 0], points[i, 1], width - 1 - points[i, 0], height - 1 - points[i, 1]) >= reach:
+            continue
+        x, y = points[i, 0] - points[i - reach, 0], points[i, 1] - points[i - reach, 1]
+        u, v = points[i + reach, 0] - points[i, 0], points[i + reach, 1] - points[i, 1]
+        cosine = (x * u + y * v) / max(math.sqrt((x * x + y * y) * (u * u + v * v)), 1e-9)
+        if cosine < least:
+            least, sharpest = cosine, i
+    return sharpest
 
 
-def _even(paths: list[Path]) -> tuple[Curves, NDArray[np.bool_]]:
+def _even(paths: Paths) -> tuple[Curves, NDArray[np.bool_]]:
     """One point a px without the skeleton's steps, and whether each was seen in the mask."""
-    lines = [np.concatenate((p.points, p.points[:1])) if p.closed else p.points for p in paths]
-    seen = [np.append(p.seen, True) if p.closed else p.seen for p in paths]
-    curves, flags = Curves.of(lines, [p.closed for p in paths]).even(1.0, np.concatenate(seen))
-    return curves.smooth(), flags
-
-
-def _refined(
-    curves: Curves, seen: NDArray[np.bool_], inner: NDArray[np.float32], distance: NDArray[np.float32]
-) -> tuple[Curves, list[float], list[float]]:
-    """Every point moved to the centroid of the probability across the shaft, smoothed; each shaft's width and score."""
-    points, normals = curves.points.astype(np.float32), curves.normals().astype(np.float32)
-    half = np.clip(sample(distance, points), 1.0, 8.0) + np.float32(1.5)
-    offsets = half[:, None] * _ACROSS
-    profile = sample(inner, points[:, None] + offsets[:, :, None] * normals[:, None])
-    middle = len(_ACROSS) // 2
-    scores = np.add.reduceat(profile[:, middle], curves.first) / curves.count
-    # What rises again beyond a valley belongs to a neighbour.
-    for side in (range(middle + 1, len(_ACROSS)), range(middle - 1, -1, -1)):
-        for column in side:
-            inward = column + (1 if column < middle else -1)
-            np.minimum(profile[:, column], profile[:, inward], out=profile[:, column])
-    weight = profile.sum(axis=1)
-    shift = (profile * offsets).sum(axis=1) / np.maximum(weight, 1e-6) * seen
-    moved = curves.points + np.clip(shift, -1.5, 1.5)[:, None] * normals
-    across = weight * half * (_ACROSS[1] - _ACROSS[0])
-    widths = [_middle(across[part], seen[part]) for part in curves.parts]
-    return curves.with_points(moved).smooth(), widths, scores.tolist()
-
-
-def _middle(values: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
-    """The median of the chosen values, of all if none is."""
-    values = values[chosen] if chosen.any() else values
-    half = len(values) // 2
-    return float(np.partition(values, half)[half])
-
-
-def _extended(
-    curves: Curves, free: list[tuple[bool, bool]], inner: NDArray[np.float32], threshold: float, radius: float
-) -> Curves:
-    """Carry free ends on to the mask's edge, which a skeleton stops short of by about the shaft's radius."""
-    steps = np.arange(0.5, 3.0 * radius + 3.0, 0.5)
-    lines = [curves.points[part] for part in curves.parts]
-    closed = curves.closed.tolist()
-    ends = [(i, side) for i, at in enumerate(free) if not closed[i] for side in (0, 1) if at[side]]
-    if not ends:
-        return curves
-    tips = np.array([lines[i][-side] for i, side in ends])
-    behind = np.array(
-        [lines[i][max(-9, -len(lines[i])) if side else min(8, len(lines[i]) - 1)] for i, side in ends]
-    )
-    outward = tips - behind
-    outward /= np.maximum(np.hypot(outward[:, 0], outward[:, 1]), 1e-9)[:, None]
-    rays = tips[:, None] + steps[:, None] * outward[:, None]
-    limit = np.array(inner.shape[::-1]) - 0.5
-    inside = (rays >= -0.5).all(axis=2) & (rays <= limit).all(axis=2) & (sample(inner, rays) >= threshold)
-    reach = np.where(inside.all(axis=1), len(steps), inside.argmin(axis=1)).tolist()
-    for (i, side), ray, count in zip(ends, rays, reach, strict=True):
-        tail = ray[1:count:2]
-        lines[i] = np.concatenate((lines[i], tail) if side else (tail[::-1], lines[i]))
-    return Curves.of(lines, closed)
-
-
-def sample(image: NDArray[np.float32], points: NDArray[Any]) -> NDArray[np.float32]:
-    """Bilinear values of ``image`` at ``(..., 2)`` x, y; the edge is repeated outside."""
-    at = points.astype(np.float32, copy=False).reshape(len(points), -1, 2)
-    values: NDArray[Any] = cv2.remap(  # type: ignore[call-overload]
-        image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return values.reshape(points.shape[:-1])
+    first, stop, closed = np.array([(path.start, path.stop, path.closed) for path in paths.each]).T.copy()
+    curves, nearest = evenly(paths.points, first, stop - first, closed.astype(np.bool_), 1.0)
+    return curves.smooth(), paths.seen[nearest]
 
 
 def _to_image(points: Floats, letterbox: Letterbox) -> Floats:
     """Px of the mask's inner part to image px, within the image."""
-    net = (points + 0.5) * 2.0 - 0.5 + (letterbox.left, letterbox.top)
-    x, y = letterbox.to_image(net[:, 0], net[:, 1])
-    limit = letterbox.width - 0.5, letterbox.height - 0.5
-    return np.stack((np.clip(x, -0.5, limit[0]), np.clip(y, -0.5, limit[1])), axis=1)
+    (x, u), (y, v) = letterbox.to_image(
+        np.array([0.5, 2.5]) + letterbox.left, np.array([0.5, 2.5]) + letterbox.top
+    )
+    image = points * (u - x, v - y) + (x, y)
+    np.maximum(image, -0.5, out=image)
+    return np.minimum(image, (letterbox.width - 0.5, letterbox.height - 0.5), out=image)

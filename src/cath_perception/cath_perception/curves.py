@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cath_perception.compiled import compiled
 
 Floats = NDArray[np.float64]
 
 _REACH = 4
 _SMOOTH = np.array([-21, 14, 39, 54, 59, 54, 39, 14, -21]) / 231.0
 """Savitzky-Golay, 9 points, order 2: takes the steps out of a skeleton without cutting curves short."""
-_SLOPE = np.arange(_REACH, -_REACH - 1, -1) / 60.0
-"""The least-squares slope over 9 points, turned round as ``np.convolve`` wants it."""
+_SLOPE = np.arange(-_REACH, _REACH + 1) / 60.0
+"""The least-squares slope over 9 points."""
+_SAME = 1e-6
+"""Places along a curve that differ by less are one."""
 
 
 @dataclass
@@ -29,8 +34,8 @@ class Curves:
     """
 
     points: Floats
-    first: NDArray[np.intp]
-    count: NDArray[np.intp]
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
     closed: NDArray[np.bool_]
 
     @classmethod
@@ -49,58 +54,107 @@ class Curves:
         """The same curves elsewhere."""
         return Curves(points, self.first, self.count, self.closed)
 
-    def along(self) -> Floats:
-        """``(N,)`` length from the first curve's start, through the steps from curve to curve as well."""
-        x, y = self.points[:, 0], self.points[:, 1]
-        along = np.empty(len(x))
-        along[0] = 0.0
-        np.cumsum(np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]), out=along[1:])
-        return along
-
     def even(self, spacing: float, values: NDArray[np.bool_]) -> tuple[Curves, NDArray[np.bool_]]:
         """Points about ``spacing`` apart, three a curve at least, and each one's nearest of ``(N,)`` values."""
-        along = self.along()
-        start = along[self.first]
-        length = along[self.first + self.count - 1] - start
-        count = np.maximum(np.rint(length / spacing).astype(int) + 1, 3)
-        first = np.cumsum(count) - count
-        which = np.repeat(np.arange(len(count)), count)
-        place = np.arange(len(which)) - first[which]
-        last = self.first + self.count - 1
-        # Never beyond the curve's own last point, from which on it leads to the next curve.
-        at = np.minimum(start[which] + place * (length / (count - 1))[which], along[last][which])
-        points = np.empty((len(at), 2))
-        points[:, 0] = np.interp(at, along, self.points[:, 0])
-        points[:, 1] = np.interp(at, along, self.points[:, 1])
-        nearest = np.minimum(np.searchsorted(along, at - 1e-6), last[which])
-        return Curves(points, first, count, self.closed), values[nearest]
+        rings = np.zeros(len(self.first), np.bool_)  # their last point is there
+        curves, nearest = evenly(self.points, self.first, self.count, rings, spacing)
+        return replace(curves, closed=self.closed), values[nearest]
 
     def smooth(self) -> Curves:
         """Evenly spaced points through the smoothing filter; the ends of open curves stay where they are."""
-        return self.with_points(self._filtered(_SMOOTH))
+        return self.with_points(_filtered(self.points, self.first, self.count, self.closed, _SMOOTH))
 
-    def normals(self) -> Floats:
-        """Unit normals ``(N, 2)``."""
-        slope = self._filtered(_SLOPE)
-        x, y = slope[:, 0], slope[:, 1]
-        return np.stack((-y, x), axis=1) / np.maximum(np.hypot(x, y), 1e-9)[:, None]
+    def slopes(self) -> Floats:
+        """Change from point to point in x and y ``(N, 2)``, a least-squares fit over 9 points."""
+        return _filtered(self.points, self.first, self.count, self.closed, _SLOPE)
 
-    def _filtered(self, kernel: Floats) -> Floats:
-        """Convolved with 9 values; open curves go on beyond their ends as their mirror image, rings go round."""
-        which = np.repeat(np.arange(len(self.count)), self.count + 2 * _REACH)
-        start = self.first + 2 * _REACH * np.arange(len(self.count))
-        place = np.arange(len(which)) - start[which] - _REACH
-        first, last = self.first[which], (self.count - 1)[which]
-        edge = np.minimum(np.maximum(place, 0), last)
-        # Of curves shorter than the filter the far end stands for all beyond it.
-        mirrored = np.minimum(np.maximum(2 * edge - place, 0), last)
-        if self.closed.any():
-            edge = np.where(self.closed[which], place % last, edge)
-            mirrored = np.where(self.closed[which], edge, mirrored)
-        padded = 2.0 * self.points[first + edge] - self.points[first + mirrored]
-        inside = (place >= 0) & (place <= last)
-        filtered = np.stack([np.convolve(padded[:, axis], kernel, "same") for axis in (0, 1)], axis=1)
-        return filtered[inside]
+
+def evenly(
+    points: Floats,
+    first: NDArray[np.int64],
+    count: NDArray[np.int64],
+    rings: NDArray[np.bool_],
+    spacing: float,
+) -> tuple[Curves, NDArray[np.int64]]:
+    """Curves of points about ``spacing`` apart, three each at least, and for every point the nearest one given.
+
+    Args:
+        points: ``(N, 2)``, of which every curve has a part.
+        first, count: ``(K,)`` where each curve's part begins and how long it is.
+        rings: ``(K,)`` which go on to their first point once more.
+    """
+    even, counts, nearest = _evenly(points, first, count, rings, spacing)
+    return Curves(even, np.cumsum(counts) - counts, counts, rings), nearest
+
+
+@compiled("(f8[:, ::1], i8[::1], i8[::1], b1[::1], f8)")
+def _evenly(
+    points: Floats,
+    first: NDArray[np.int64],
+    count: NDArray[np.int64],
+    rings: NDArray[np.bool_],
+    spacing: float,
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """See ``evenly``: points, how many each curve has, and the nearest ones."""
+    along, counts, room = np.zeros(count.sum() + len(first)), np.empty(len(first), np.int64), 0
+    begin = 0
+    for c in range(len(first)):
+        last = count[c] if rings[c] else count[c] - 1
+        for i in range(1, last + 1):
+            here, before = first[c] + i % count[c], first[c] + i - 1
+            step = math.hypot(points[here, 0] - points[before, 0], points[here, 1] - points[before, 1])
+            along[begin + i] = along[begin + i - 1] + step
+        counts[c] = max(int(np.rint(along[begin + last] / spacing)) + 1, 3)
+        room += counts[c]
+        begin += last + 1
+    even, nearest = np.empty((room, 2)), np.empty(room, np.int64)
+    begin = filled = 0
+    for c in range(len(first)):
+        last, i = count[c] if rings[c] else count[c] - 1, 0
+        for k in range(counts[c]):
+            at = along[begin + last] * k / (counts[c] - 1)
+            while i < last and along[begin + i] < at - _SAME:
+                i += 1
+            here, before = first[c] + i % count[c], first[c] + max(i - 1, 0)
+            past = along[begin + max(i - 1, 0)]
+            step = along[begin + i] - past
+            part = min((at - past) / step, 1.0) if step > 0.0 else 0.0
+            nearest[filled] = here
+            even[filled, 0] = points[before, 0] + part * (points[here, 0] - points[before, 0])
+            even[filled, 1] = points[before, 1] + part * (points[here, 1] - points[before, 1])
+            filled += 1
+        begin += last + 1
+    return even, counts, nearest
+
+
+@compiled("(f8[:, ::1], i8[::1], i8[::1], b1[::1], f8[::1])")
+def _filtered(
+    points: Floats,
+    first: NDArray[np.int64],
+    count: NDArray[np.int64],
+    closed: NDArray[np.bool_],
+    weights: Floats,
+) -> Floats:
+    """Weighted sums over 9 points; open curves go on beyond their ends as their mirror image, rings go round."""
+    filtered = np.zeros(points.shape)
+    for c in range(len(first)):
+        last = count[c] - 1
+        for i in range(count[c]):
+            here = first[c] + i
+            if _REACH <= i <= last - _REACH:
+                for k in range(2 * _REACH + 1):
+                    filtered[here, 0] += weights[k] * points[here + k - _REACH, 0]
+                    filtered[here, 1] += weights[k] * points[here + k - _REACH, 1]
+                continue
+            for k in range(2 * _REACH + 1):
+                at = i + k - _REACH
+                edge = at % last if closed[c] else min(max(at, 0), last)
+                # Of curves shorter than the filter the far end stands for all beyond it.
+                mirrored = edge if closed[c] else min(max(2 * edge - at, 0), last)
+                there, back = first[c] + edge, first[c] + mirrored
+                filtered[here, 0] += weights[k] * (2.0 * points[there, 0] - points[back, 0])
+                filtered[here, 1] += weights[k] * (2.0 * points[there, 1] - points[back, 1])
+    return filtered
 
 
 def arc_lengths(points: Floats) -> Floats:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cath_perception.curves import Floats
-from cath_perception.skeleton import Branch, End, Graph, Vector, merge, turning
+from cath_perception.joining import Paths, walked
+from cath_perception.skeleton import Branch, End, Graph, merge, turning
 
 _LARGEST_TURN = math.radians(100.0)
 """Two branches that meet with others at a junction continue each other if they turn by less."""
@@ -24,42 +23,18 @@ _LONGEST_SHARED = 60
 """... and it has no more px than this."""
 _LASSO_TURN = math.radians(120.0)
 """A shaft runs on into a ring if it turns by less."""
-_TANGENT = 8
+_EVENLY = 1e-6
+"""Of two ways to pair ends that turn by the same in total, the one counts for less that shares it more evenly."""
 _MOST_ENDS = 6
 """Ends at one junction up to which every pairing is tried; beyond, the best pairs are taken one by one."""
 
 
-@dataclass
-class Path:
-    """An ordered curve.
-
-    Attributes:
-        points: ``(N, 2)``, about 1 px apart.
-        seen: ``(N,)``, False where the curve was carried through a crossing or a gap.
-        free: whether the start and the end are ends of the mask, not junctions.
-        closed: a ring, the last point next to the first.
-    """
-
-    points: Floats
-    seen: NDArray[np.bool_]
-    free: tuple[bool, bool] = (True, True)
-    closed: bool = False
-
-    def outward(self, side: int) -> Vector:
-        """Unit direction in which the path leaves at an end."""
-        last = len(self.points) - 1
-        tip, before = (last, max(0, last - _TANGENT)) if side else (0, min(last, _TANGENT))
-        (x, y), (u, v) = self.points[tip].tolist(), self.points[before].tolist()
-        length = math.hypot(x - u, y - v) or 1.0
-        return (x - u) / length, (y - v) / length
-
-
-def graph_paths(graph: Graph) -> list[Path]:
+def graph_paths(graph: Graph) -> Paths:
     """The paths through a graph: at each junction branches are paired so that the turning is smallest; a branch
     that two shafts share, or one twice, is run through twice."""
     meeting = graph.at_junctions()
-    merge(graph, lambda branch: _is_overlap(graph, branch, meeting))
-    meeting = graph.at_junctions()
+    if merge(graph, lambda branch: _is_overlap(graph, branch, meeting)):
+        meeting = graph.at_junctions()
     shared = _shared(graph, meeting)
     links: dict[End, End] = {}
     crossing: set[End] = set()
@@ -74,11 +49,7 @@ def graph_paths(graph: Graph) -> list[Path]:
         _run_twice(graph, index, sides, links)
         crossing.update(*sides)
     indices = [index for index, branch in enumerate(graph.branches) if branch.alive]
-    paths = [_join(graph, chain, closed, crossing) for chain, closed in chains(indices, links)]
-    for ring in graph.rings:
-        points = np.array([(graph.x[p], graph.y[p]) for p in ring], dtype=np.float64)
-        paths.append(Path(points, np.ones(len(ring), bool), closed=True))
-    return paths
+    return _carried(graph, list(chains(indices, links)), crossing)
 
 
 def chains(indices: Sequence[int], links: dict[End, End]) -> Iterator[tuple[list[End], bool]]:
@@ -97,12 +68,6 @@ def chains(indices: Sequence[int], links: dict[End, End]) -> Iterator[tuple[list
         yield chain, entered is not None
 
 
-def bridge(first: Floats, second: Floats) -> Floats:
-    """Points ``(n, 2)`` about 1 px apart strictly between the end of ``first`` and the start of ``second``."""
-    (x, y), (u, v) = first[-1].tolist(), second[0].tolist()
-    return np.array(_between((x, y), (u, v)), dtype=np.float64).reshape(-1, 2)
-
-
 def greedy_pairs(costs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
     """Disjoint pairs, the cheapest first."""
     chosen: list[tuple[int, int]] = []
@@ -116,11 +81,11 @@ def greedy_pairs(costs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
 
 def _straightest(graph: Graph, sides: tuple[list[End], list[End]]) -> tuple[float, float]:
     """The larger turn of two ways that lead from one pair of ends to another: first to first, or first to second."""
-    near, far = ([graph.approach(end) for end in side] for side in sides)
+    near, far = ([graph.side(end) for end in side] for side in sides)
 
     def turn(a: int, b: int) -> float:
-        (tip, out), (other, back) = near[a], far[b]
-        return turning(out, back, (other[0] - tip[0], other[1] - tip[1]))
+        (x, y), (u, v) = near[a].at, far[b].at
+        return turning(near[a].out, far[b].out, (u - x, v - y))
 
     return max(turn(0, 0), turn(1, 1)), max(turn(0, 1), turn(1, 0))
 
@@ -130,18 +95,16 @@ def _others(
 ) -> tuple[list[End], list[End]] | None:
     """The two ends that meet each end of a branch; None unless there are just two at each."""
     first, last = branch.ends
-    if first == last or min(branch.ends) < 0:
+    here, there = meeting.get(first, ()), meeting.get(last, ())
+    if first == last or len(here) != 3 or len(there) != 3:
         return None
-    near, far = (
-        [end for end in meeting.get(node, ()) if graph.branches[end[0]] is not branch]
-        for node in (first, last)
-    )
-    return (near, far) if len(near) == len(far) == 2 else None
+    near, far = ([end for end in ends if graph.branches[end[0]] is not branch] for ends in (here, there))
+    return near, far
 
 
 def _is_overlap(graph: Graph, branch: Branch, meeting: dict[int, list[End]]) -> bool:
     """Whether two shafts that cross at a small angle share this branch: beyond it both go on almost straight."""
-    if len(branch.pixels) > _LONGEST_OVERLAP * graph.spread(branch):
+    if branch.count > _LONGEST_OVERLAP * graph.spread(branch):
         return False
     sides = _others(branch, graph, meeting)
     return sides is not None and min(_straightest(graph, sides)) < _OVERLAP_TURN
@@ -151,13 +114,13 @@ def _shared(graph: Graph, meeting: dict[int, list[End]]) -> list[tuple[int, tupl
     """Branches that two shafts run along, or one twice, with the ends that meet theirs; their junctions are taken out."""
     found = []
     for index, branch in enumerate(graph.branches):
-        if not branch.alive or len(branch.pixels) > _LONGEST_SHARED:
+        if not branch.alive or branch.count > _LONGEST_SHARED:
             continue
         sides = _others(branch, graph, meeting)
         if sides is None:
             continue
         turns = [
-            turning(graph.approach((index, side))[1], graph.approach(end)[1], (0.0, 0.0))
+            turning(branch.sides[side].out, graph.side(end).out, (0.0, 0.0))
             for side in (0, 1)
             for end in sides[side]
         ]
@@ -171,7 +134,7 @@ def _run_twice(graph: Graph, index: int, sides: tuple[list[End], list[End]], lin
     """Link both ways through a shared branch, of which a copy is made; a way that closes a ring comes second."""
     branch = graph.branches[index]
     twin = len(graph.branches)
-    graph.branches.append(Branch(branch.pixels, list(branch.ends)))
+    graph.branches.append(replace(branch, ends=list(branch.ends)))
     (a, b), (c, d) = sides
     straight, swapped = _straightest(graph, sides)
     beyond_a, beyond_b = _far_end(a, links), _far_end(b, links)
@@ -195,7 +158,7 @@ def _open_ring(graph: Graph, ends: list[End], links: dict[End, End]) -> None:
     beyond = {here: there for here, there in links.items() if here not in (first, second)}
     if _far_end(first, beyond) != second:
         return
-    turns = [turning(graph.approach(shaft)[1], graph.approach(end)[1], (0.0, 0.0)) for end in (first, second)]
+    turns = [turning(graph.side(shaft).out, graph.side(end).out, (0.0, 0.0)) for end in (first, second)]
     if min(turns) < _LASSO_TURN:
         into, tip = (first, second) if turns[0] <= turns[1] else (second, first)
         links[shaft], links[into] = into, shaft
@@ -216,62 +179,49 @@ def _pairs(graph: Graph, ends: list[End]) -> list[tuple[End, End]]:
     """Which ends at a junction continue each other."""
     if len(ends) < 2:
         return []
-    approach = [graph.approach(end) for end in ends]
+    sides = [graph.side(end) for end in ends]
     costs = {}
-    for i, (tip, out) in enumerate(approach):
+    for i, side in enumerate(sides):
         for j in range(i + 1, len(ends)):
             if ends[i][0] != ends[j][0]:
-                other, back = approach[j]
-                cost = turning(out, back, (other[0] - tip[0], other[1] - tip[1]))
+                (x, y), (u, v) = side.at, sides[j].at
+                cost = turning(side.out, sides[j].out, (u - x, v - y))
                 if cost < _LARGEST_TURN:
-                    costs[i, j] = cost
-    few = len(ends) <= _MOST_ENDS
-    chosen = _best_pairs(tuple(range(len(ends))), costs)[1] if few else greedy_pairs(costs)
+                    costs[i, j] = cost + _EVENLY * cost * cost
+    if len(ends) > _MOST_ENDS:
+        chosen = greedy_pairs(costs)
+    else:
+        # An end left alone counts as the largest turn.
+        chosen = _best_pairs([(cost - 2.0 * _LARGEST_TURN, i, j) for (i, j), cost in costs.items()])[1]
     return [(ends[i], ends[j]) for i, j in chosen]
 
 
-def _best_pairs(
-    rest: tuple[int, ...], costs: dict[tuple[int, int], float]
-) -> tuple[float, list[tuple[int, int]]]:
-    """The pairing of least total turn, an end left alone costing the largest turn."""
-    if not rest:
+def _best_pairs(pairs: list[tuple[float, int, int]]) -> tuple[float, list[tuple[int, int]]]:
+    """The disjoint ones out of pairs ``(cost, i, j)`` that cost least together; every cost is negative."""
+    if not pairs:
         return 0.0, []
-    first, others = rest[0], rest[1:]
-    total, chosen = _best_pairs(others, costs)
-    best = (total + _LARGEST_TURN, chosen)
-    for other in others:
-        if (first, other) in costs:
-            total, chosen = _best_pairs(tuple(o for o in others if o != other), costs)
-            if total + costs[first, other] < best[0]:
-                best = (total + costs[first, other], [(first, other), *chosen])
-    return best
+    (cost, i, j), rest = pairs[0], pairs[1:]
+    apart = [pair for pair in rest if i not in pair[1:] and j not in pair[1:]]
+    total, chosen = _best_pairs(apart)
+    best = (total + cost, [(i, j), *chosen])
+    return best if len(apart) == len(rest) else min(best, _best_pairs(rest))
 
 
-def _join(graph: Graph, chain: list[End], closed: bool, crossing: set[End]) -> Path:
-    """One path out of branches; through a crossing it is carried in a straight line."""
-    points: list[Vector] = []
-    seen: list[bool] = []
-    for index, entered in chain:
-        pixels = graph.branches[index].pixels
-        start = graph.overlap((index, entered)) if (index, entered) in crossing else 0
-        left = (index, 1 - entered)
-        stop = len(pixels) - (graph.overlap(left) if left in crossing else 0)
-        here = [(graph.x[p], graph.y[p]) for p in (pixels[::-1] if entered else pixels)[start:stop]]
-        if not here:
-            continue
-        if points:
-            between = _between(points[-1], here[0])
-            points += between
-            seen += [False] * len(between)
-        points += here
-        seen += [True] * len(here)
-    (i, first), (j, last) = chain[0], chain[-1]
-    free = graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0
-    return Path(np.array(points, dtype=np.float64), np.array(seen), free, closed)
-
-
-def _between(first: Vector, second: Vector) -> list[Vector]:
-    """Points about 1 px apart strictly between two."""
-    (x, y), (u, v) = first, second
-    count = math.ceil(math.hypot(u - x, v - y))
-    return [(x + (u - x) * i / count, y + (v - y) * i / count) for i in range(1, count)]
+def _carried(graph: Graph, found: list[tuple[list[End], bool]], crossing: set[End]) -> Paths:
+    """One path out of each chain of branches, through crossings in straight lines; and the rings."""
+    steps: list[tuple[int, int, int, int]] = []
+    ends: list[tuple[tuple[bool, bool], bool]] = []
+    for chain, closed in found:
+        for end in chain:
+            branch, left = graph.branches[end[0]], (end[0], 1 - end[1])
+            start = int(graph.side(end).overlap) if end in crossing else 0
+            stop = branch.count - (int(graph.side(left).overlap) if left in crossing else 0)
+            if start < stop:
+                place = branch.count - 1 - start if end[1] else start
+                steps.append((len(ends), branch.first + place, -1 if end[1] else 1, stop - start))
+        (i, first), (j, last) = chain[0], chain[-1]
+        ends.append(((graph.branches[i].ends[first] < 0, graph.branches[j].ends[1 - last] < 0), closed))
+    for ring in graph.rings:
+        steps.append((len(ends), ring.first, 1, ring.count))
+        ends.append(((True, True), True))
+    return walked(graph.pixels, np.ones(len(graph.pixels), np.bool_), steps, ends)

@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from cath_perception import compiled
 from cath_perception.backends import Backend, create_backend
 from cath_perception.bundle import ModelBundle, resolve_bundle
 from cath_perception.catheters import group
@@ -59,6 +60,8 @@ class Perceptor:
         self.want_centerlines = want_centerlines
         self.recognizer = Recognizer.load() if recognizer is None else recognizer
         self._letterbox: Letterbox | None = None
+        if want_centerlines:
+            compiled.load()
 
     @classmethod
     def open(

@@ -4,105 +4,116 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cath_perception.compiled import compiled
 
 End = tuple[int, int]
 """(index of a branch or path, 0 for its start or 1 for its end)."""
 Vector = tuple[float, float]
 
+_FREE, _RING = -1, -2
+"""What a run of pixels begins and ends at where that is no junction."""
+
 _TANGENT = 13
 """Px at a branch's end to which a parabola is fitted for its direction there."""
 
 
-def _end_slopes(count: int) -> tuple[float, ...]:
+def _end_slopes(count: int) -> NDArray[np.float64]:
     """Weights that give a parabola's slope at the last of ``count`` points; a line's where there are few."""
-    powers = np.vander(np.arange(1.0 - count, 1.0), 3 if count >= 7 else 2, increasing=True)
-    return tuple(np.linalg.pinv(powers)[1].tolist())
+    weights = np.zeros(_TANGENT)
+    if count > 1:
+        powers = np.vander(np.arange(1.0 - count, 1.0), 3 if count >= 7 else 2, increasing=True)
+        weights[:count] = np.linalg.pinv(powers)[1]
+    return weights
 
 
-_SLOPES = [_end_slopes(count) if count > 1 else (0.0,) * count for count in range(_TANGENT + 1)]
+_SLOPES = np.stack([_end_slopes(count) for count in range(_TANGENT + 1)])
+
+
+class Side(NamedTuple):
+    """An end of a branch.
+
+    Attributes:
+        radius: of the shaft there, the distance to the mask's edge.
+        overlap: how many pixels (whole) lie within the other shaft at a junction; half of the branch at most.
+        at: where the branch reaches that overlap.
+        out: unit direction there, towards the end.
+    """
+
+    radius: float
+    overlap: float
+    at: Vector
+    out: Vector
 
 
 @dataclass
 class Branch:
-    """A run of skeleton pixels ``(node numbers)``; ``ends`` are the junctions' ids, -1 for a free end."""
+    """A run of ``count`` skeleton pixels; ``ends`` are the junctions' ids, -1 for a free end."""
 
-    pixels: list[int]
+    first: int
+    count: int
     ends: list[int]
+    sides: tuple[Side, Side]
     alive: bool = True
 
 
 @dataclass
 class Graph:
-    """Branches over nodes; ``x``, ``y`` and ``radius`` (distance to the mask's edge) are the nodes', in px.
+    """Branches, and rings without junctions.
 
-    ``approaches`` are those worked out so far.
+    ``pixels`` are those of all branches and rings, each one's in a row, ``(N, 2)`` x, y.
     """
 
-    x: list[int]
-    y: list[int]
-    radius: list[float]
-    branches: list[Branch] = field(default_factory=list)
-    rings: list[list[int]] = field(default_factory=list)
-    approaches: dict[End, tuple[Vector, Vector]] = field(default_factory=dict)
+    pixels: NDArray[np.float64]
+    branches: list[Branch]
+    rings: list[Branch]
 
     def spread(self, branch: Branch) -> float:
         """The shafts' radii at its two ends together."""
-        return self.radius[branch.pixels[0]] + self.radius[branch.pixels[-1]]
+        return branch.sides[0].radius + branch.sides[1].radius
 
     def at_junctions(self) -> dict[int, list[End]]:
         """Junction id -> the ends of the living branches that meet there."""
         meeting: dict[int, list[End]] = {}
         for index, branch in enumerate(self.branches):
             if branch.alive:
-                for side in (0, 1):
-                    if branch.ends[side] >= 0:
-                        meeting.setdefault(branch.ends[side], []).append((index, side))
+                for side, junction in enumerate(branch.ends):
+                    if junction >= 0:
+                        meeting.setdefault(junction, []).append((index, side))
         return meeting
 
-    def overlap(self, end: End) -> int:
-        """How many pixels at this end lie within the other shaft; half of the branch at most."""
-        pixels = self.branches[end[0]].pixels
-        return min(math.ceil(self.radius[pixels[-end[1]]]), (len(pixels) - 1) // 2)
-
-    def approach(self, end: End) -> tuple[Vector, Vector]:
-        """Where a branch reaches a junction's overlap, and its unit direction there, towards the junction."""
-        if end not in self.approaches:
-            self.approaches[end] = self._approach(end)
-        return self.approaches[end]
-
-    def _approach(self, end: End) -> tuple[Vector, Vector]:
-        pixels, cut = self.branches[end[0]].pixels, self.overlap(end)
-        if end[1]:
-            pixels = pixels[max(0, len(pixels) - cut - _TANGENT) : len(pixels) - cut]
-        else:
-            pixels = pixels[cut : cut + _TANGENT][::-1]
-        weights = _SLOPES[len(pixels)]
-        dx = sum(w * self.x[p] for w, p in zip(weights, pixels, strict=True))
-        dy = sum(w * self.y[p] for w, p in zip(weights, pixels, strict=True))
-        length = math.hypot(dx, dy) or 1.0
-        return (float(self.x[pixels[-1]]), float(self.y[pixels[-1]])), (dx / length, dy / length)
+    def side(self, end: End) -> Side:
+        """What the branch is like at this end."""
+        return self.branches[end[0]].sides[end[1]]
 
 
-def skeleton_graph(skeleton: NDArray[np.bool_], distance: NDArray[np.float32]) -> Graph:
-    """The graph of a ``(h, w)`` skeleton.
+def skeleton_graph(skeleton: NDArray[np.int64], distance: NDArray[np.float32]) -> Graph:
+    """The graph of a skeleton.
 
     Spurs about as long as the shaft is wide are left out; junctions nearer to each other than a crossing is
-    wide count as one. ``distance`` is ``(h, w)``, to the mask's edge.
+    wide count as one.
+
+    Args:
+        skeleton: places of its px as ``thinning`` gives them, for a mask of the size of ``distance`` and its border.
+        distance: ``(h, w)``, to the mask's edge.
     """
     graph = _build(skeleton, distance)
-    merge(graph, lambda branch: len(branch.pixels) <= 2)
+    merge(graph, lambda branch: branch.count <= 2)
     _prune(graph)
-    merge(graph, lambda branch: len(branch.pixels) <= graph.spread(branch) + 3.0)
+    merge(graph, lambda branch: branch.count <= graph.spread(branch) + 3.0)
     return graph
 
 
-def merge(graph: Graph, within: Callable[[Branch], bool]) -> None:
-    """Give junctions joined by a branch that lies within one crossing one id, and drop that branch."""
+def merge(graph: Graph, within: Callable[[Branch], bool]) -> bool:
+    """Give junctions joined by a branch that lies within a crossing one id, and drop that branch; whether there was one."""
+    short = [b for b in graph.branches if b.alive and b.ends[0] >= 0 and b.ends[1] >= 0 and within(b)]
+    if not short:
+        return False
     parent: dict[int, int] = {}
 
     def root(node: int) -> int:
@@ -110,98 +121,143 @@ def merge(graph: Graph, within: Callable[[Branch], bool]) -> None:
             node = parent[node]
         return node
 
+    for branch in short:
+        parent[root(branch.ends[0])] = root(branch.ends[1])
+        branch.alive = False
+    names = {node: root(node) for node in parent}
     for branch in graph.branches:
-        if branch.alive and min(branch.ends) >= 0 and within(branch):
-            parent[root(branch.ends[0])] = root(branch.ends[1])
-            branch.alive = False
-    if parent:
-        for branch in graph.branches:
-            branch.ends = [root(end) if end >= 0 else -1 for end in branch.ends]
+        first, last = branch.ends
+        branch.ends = [names.get(first, first), names.get(last, last)]
+    return True
 
 
 def turning(out_first: Vector, out_second: Vector, across: Vector) -> float:
     """Total turn in rad of going out along ``out_first``, ``across`` to the other end and in against ``out_second``."""
-    back = -out_second[0], -out_second[1]
-    if math.hypot(*across) < 1.0:
-        return angle(out_first, back)
-    return angle(out_first, across) + angle(across, back)
+    (a, b), (c, d), (x, y) = out_first, out_second, across
+    if math.hypot(x, y) < 1.0:
+        return abs(math.atan2(b * c - a * d, -a * c - b * d))
+    return abs(math.atan2(a * y - b * x, a * x + b * y)) + abs(math.atan2(c * y - d * x, -c * x - d * y))
 
 
-def angle(first: Vector, second: Vector) -> float:
-    """Angle between two vectors in rad, 0..pi."""
-    return abs(
-        math.atan2(first[0] * second[1] - first[1] * second[0], first[0] * second[0] + first[1] * second[1])
-    )
-
-
-def _build(skeleton: NDArray[np.bool_], distance: NDArray[np.float32]) -> Graph:
-    """Every skeleton pixel is a node, linked to the pixels it touches."""
-    height, width = skeleton.shape
-    padded = np.zeros((height + 2, width + 2), np.bool_)
-    padded[1:-1, 1:-1] = skeleton
-    flat = np.flatnonzero(padded)
-    index = np.full(padded.size, -1, np.int32)
-    index[flat] = np.arange(len(flat), dtype=np.int32)
-    row = width + 2
-    # Up, right, down, left, then the diagonals; each diagonal follows the straight step it starts with.
-    offsets = np.array((-row, 1, row, -1, 1 - row, 1 + row, row - 1, -1 - row))
-    near = index[flat[:, None] + offsets]
-    straight = near[:, :4] >= 0
-    # A diagonal link counts only where no straight detour exists, else every corner were a junction.
-    near[:, 4:][straight | straight[:, (1, 2, 3, 0)]] = -1
-    y, x = np.divmod(flat, row)
-    graph = Graph((x - 1).tolist(), (y - 1).tolist(), distance[y - 1, x - 1].tolist())
-    _trace(graph, *_neighbours(near))
+def _build(skeleton: NDArray[np.int64], distance: NDArray[np.float32]) -> Graph:
+    """Branches as they are in the skeleton, one for every run of pixels between junctions or ends."""
+    height, width = distance.shape
+    links, degree = _linked(skeleton, width + 2, (height + 2) * (width + 2))
+    nodes, runs = _traced(links, degree)
+    pixels = np.empty((len(nodes), 2))
+    pixels[:, 1], pixels[:, 0] = np.divmod(skeleton[nodes], width + 2)
+    pixels -= 1.0
+    sides = _sides(pixels, runs, distance).tolist()
+    graph = Graph(pixels, [], [])
+    for (first, count, start, stop), rows in zip(runs.tolist(), sides, strict=True):
+        here, there = [Side(radius, overlap, (x, y), (u, v)) for radius, overlap, x, y, u, v in rows]
+        branch = Branch(first, count, [start, stop], (here, there))
+        (graph.rings if start == _RING else graph.branches).append(branch)
     return graph
 
 
-def _neighbours(near: NDArray[Any]) -> tuple[list[list[int]], list[int]]:
-    """The linked nodes of each node, and how many they are, from ``(N, 8)`` with -1 for none."""
-    linked = near >= 0
-    degree = linked.sum(axis=1)
-    values, stop = near[linked].tolist(), np.cumsum(degree).tolist()
-    counts = degree.tolist()
-    return [values[end - count : end] for end, count in zip(stop, counts, strict=True)], counts
+@compiled("(i8[::1], i8, i8)")
+def _linked(
+    skeleton: NDArray[np.int64], width: int, size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nodes that each skeleton pixel touches, ``(N, 8)``, and how many they are, ``(N,)``.
+
+    A diagonal link counts only where no straight detour exists, else every corner were a junction.
+    """
+    node = np.full(size, -1, np.int64)
+    for k in range(len(skeleton)):
+        node[skeleton[k]] = k
+    links, degree = np.empty((len(skeleton), 8), np.int64), np.zeros(len(skeleton), np.int64)
+    straight = (-width, 1, width, -1)
+    for k in range(len(skeleton)):
+        p = skeleton[k]
+        for step in straight:
+            if node[p + step] >= 0:
+                links[k, degree[k]] = node[p + step]
+                degree[k] += 1
+        for i in range(4):
+            first, second = straight[i], straight[(i + 1) % 4]
+            if node[p + first] < 0 and node[p + second] < 0 and node[p + first + second] >= 0:
+                links[k, degree[k]] = node[p + first + second]
+                degree[k] += 1
+    return links, degree
 
 
-def _trace(graph: Graph, neighbours: list[list[int]], degree: list[int]) -> None:
-    """Walk every run of pixels with two neighbours from junction or end to junction or end, then the rings."""
-    seen = [False] * len(degree)
-    for start, count in enumerate(degree):
-        if count == 2 or count == 0:
-            continue
-        seen[start] = True
-        for step in neighbours[start]:
-            if seen[step] and (degree[step] == 2 or step < start):
+@compiled("(i8[:, ::1], i8[::1])")
+def _traced(
+    links: NDArray[np.int64], degree: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every run of pixels with two neighbours from junction or end to junction or end, then the rings.
+
+    Returns the nodes of all runs, and for each run its first's place among these, how many they are, and what it starts
+    and stops at: a junction's node, ``_FREE`` or ``_RING``.
+    """
+    seen = np.zeros(len(degree), np.bool_)
+    most = len(degree) + degree.sum()
+    nodes, runs = np.empty(2 * most, np.int64), np.empty((most, 4), np.int64)
+    filled = count = 0
+    for rings in (False, True):
+        for start in range(len(degree)):
+            if degree[start] == 0 or (degree[start] == 2) != rings or (rings and seen[start]):
                 continue
-            pixels = _walk(start, step, neighbours, degree, seen)
-            ends = [p if degree[p] > 2 else -1 for p in (pixels[0], pixels[-1])]
-            graph.branches.append(Branch(pixels, ends))
-    for start, count in enumerate(degree):
-        if count == 2 and not seen[start]:
             seen[start] = True
-            graph.rings.append(_walk(start, neighbours[start][0], neighbours, degree, seen)[:-1])
+            for k in range(1 if rings else degree[start]):
+                before, node = start, links[start, k]
+                if not rings and seen[node] and (degree[node] == 2 or node < start):
+                    continue
+                runs[count, 0] = filled
+                nodes[filled] = start
+                filled += 1
+                while degree[node] == 2 and node != start:
+                    seen[node] = True
+                    nodes[filled] = node
+                    filled += 1
+                    after = links[node, 0] if links[node, 0] != before else links[node, 1]
+                    before, node = node, after
+                if not rings:
+                    nodes[filled] = node
+                    filled += 1
+                runs[count, 1] = filled - runs[count, 0]
+                runs[count, 2] = _RING if rings else (start if degree[start] > 2 else _FREE)
+                runs[count, 3] = _RING if rings else (node if degree[node] > 2 else _FREE)
+                count += 1
+    return nodes[:filled], runs[:count]
 
 
-def _walk(
-    start: int, step: int, neighbours: list[list[int]], degree: list[int], seen: list[bool]
-) -> list[int]:
-    pixels, before = [start, step], start
-    while degree[step] == 2 and step != start:
-        seen[step] = True
-        first, second = neighbours[step]
-        before, step = step, second if first == before else first
-        pixels.append(step)
-    return pixels
+@compiled("(f8[:, ::1], i8[:, ::1], f4[:, ::1])")
+def _sides(
+    pixels: NDArray[np.float64], runs: NDArray[np.int64], distance: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """``(R, 2, 6)``: radius, overlap, x, y, and the direction's x, y at both ends of every run (see ``Side``)."""
+    sides = np.empty((len(runs), 2, 6))
+    for run in range(len(runs)):
+        first, count = runs[run, 0], runs[run, 1]
+        for side in range(2):
+            tip, inward = (first + count - 1, -1) if side else (first, 1)
+            radius = distance[int(pixels[tip, 1]), int(pixels[tip, 0])]
+            overlap = min(math.ceil(radius), (count - 1) // 2)
+            used = min(_TANGENT, count - overlap)
+            tip += inward * overlap
+            dx = dy = 0.0
+            for k in range(used):
+                at = tip + inward * (used - 1 - k)
+                dx += _SLOPES[used, k] * pixels[at, 0]
+                dy += _SLOPES[used, k] * pixels[at, 1]
+            length = math.hypot(dx, dy)
+            length = length if length > 0.0 else 1.0
+            sides[run, side, 0], sides[run, side, 1] = radius, overlap
+            sides[run, side, 2], sides[run, side, 3] = pixels[tip, 0], pixels[tip, 1]
+            sides[run, side, 4], sides[run, side, 5] = dx / length, dy / length
+    return sides
 
 
 def _prune(graph: Graph) -> None:
     """Take away spurs, the shortest first, as long as two other branches remain at their junction."""
-    count = {junction: len(ends) for junction, ends in graph.at_junctions().items()}
     spurs = [b for b in graph.branches if b.alive and (b.ends[0] < 0) != (b.ends[1] < 0)]
-    for branch in sorted(spurs, key=lambda b: len(b.pixels)):
-        foot = branch.pixels[0] if branch.ends[1] < 0 else branch.pixels[-1]
+    count = {junction: len(ends) for junction, ends in graph.at_junctions().items()} if spurs else {}
+    for branch in sorted(spurs, key=lambda b: b.count):
+        foot = branch.sides[0 if branch.ends[1] < 0 else 1]
         junction = max(branch.ends)
-        if count[junction] > 2 and len(branch.pixels) - 1 <= 1.5 * graph.radius[foot] + 2.0:
+        if count[junction] > 2 and branch.count - 1 <= 1.5 * foot.radius + 2.0:
             branch.alive = False
             count[junction] -= 1
