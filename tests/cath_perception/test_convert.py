@@ -168,7 +168,8 @@ def test_catheters_survive_the_way_there_and_back() -> None:
     assert back[0].electrodes == full.electrodes
     assert (back[0].type, back[0].status, back[0].score) == ("decapolar", CatheterStatus.PREDICTED, 0.5)
     assert back[1] == bare
-    lines = convert.centerline_array((full, bare), header)
+    lines = convert.centerline_array(built)
+    assert lines.header == header
     assert [item.catheter_id for item in lines.centerlines] == [3]
     assert list(lines.centerlines[0].x) == [1, 3, 6]
 

@@ -5,6 +5,7 @@ same of an ablation catheter.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ CATHETERS = straight([2, 5] * 4 + [2], at=(100, 150)), straight([2, 5, 2], 4.0, 
 
 
 class ScriptedPerceptor(Perceptor):
-    """Answers without looking at the picture."""
+    """Answers without looking at the picture, but for the mask."""
 
     def __call__(self, pixels: NDArray[Any], *, recognize: bool = True) -> PerceptionResult:
         result = super().__call__(pixels, recognize=recognize)
         there = zip(pixels[0, :2].tolist(), CATHETERS, strict=True)
-        scripted = seen(*(moved(catheter, shift, 0.0) for shift, catheter in there if shift < 255))
+        catheters = seen(*(moved(catheter, shift, 0.0) for shift, catheter in there if shift < 255))
+        scripted = replace(catheters, mask=result.mask)
         scripted.times.grouping, scripted.times.total = result.times.grouping, result.times.total
         return scripted
 

@@ -161,16 +161,6 @@ def centerline_message(centerline: Centerline, catheter: int) -> CenterlineMessa
     return message
 
 
-def centerline_array(catheters: Sequence[Catheter], header: Header) -> CenterlineArray:
-    """The centrelines of all catheters that have one."""
-    lines = [
-        centerline_message(catheter.centerline, catheter.id)
-        for catheter in catheters
-        if catheter.centerline is not None
-    ]
-    return CenterlineArray(header=header, centerlines=lines)
-
-
 def catheter_message(catheter: Catheter) -> CatheterMessage:
     """One catheter; an unknown type is the empty string, a missing centreline has no points."""
     message = CatheterMessage(
@@ -190,6 +180,12 @@ def catheter_array(catheters: Sequence[Catheter] | None, header: Header) -> Cath
     """All catheters of a frame; None (not computed) is told apart from none found by ``computed``."""
     messages = [catheter_message(catheter) for catheter in catheters or ()]
     return CatheterArray(header=header, computed=catheters is not None, catheters=messages)
+
+
+def centerline_array(catheters: CatheterArray) -> CenterlineArray:
+    """The centrelines of a message with catheters, of those that have one."""
+    lines = [catheter.centerline for catheter in catheters.catheters if len(catheter.centerline.x)]
+    return CenterlineArray(header=catheters.header, centerlines=lines)
 
 
 def motion_message(motion: Motion, reference_stamp: Time, header: Header) -> CatheterMotion:

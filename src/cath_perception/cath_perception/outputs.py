@@ -61,12 +61,18 @@ class Outputs:
         """What a controller waits for; ``reference`` is the stamp of the motion's reference frame."""
         if _heard(self._electrodes):
             self._electrodes.publish(electrode_array(result.electrodes, header))
-        if _heard(self._catheters):
-            self._catheters.publish(catheter_array(result.catheters, header))
-        if result.catheters is not None and _heard(self._centerlines):
-            self._centerlines.publish(centerline_array(result.catheters, header))
+        self._publish_catheters(result, header)
         if motion is not None and _heard(self._motion):
             self._motion.publish(motion_message(motion, reference, header))
+
+    def _publish_catheters(self, result: PerceptionResult, header: Header) -> None:
+        lines_too = result.catheters is not None and _heard(self._centerlines)
+        if lines_too or _heard(self._catheters):
+            message = catheter_array(result.catheters, header)
+            if _heard(self._catheters):
+                self._catheters.publish(message)
+            if lines_too:
+                self._centerlines.publish(centerline_array(message))
 
     def publish_transform(self, transform: TransformStamped) -> None:
         """The motion once more, as a transform."""

@@ -49,7 +49,8 @@ class OpenVINOBackend(Backend):
         check_input(image, self.size)
         np.copyto(self._input[0, 0], image)
         try:
-            self._request.infer()
+            self._request.start_async()  # infer() would copy the outputs
+            self._request.wait()
         except RuntimeError as error:
             raise BackendError(f"inference failed: {error}") from error
         return self._outputs[0][0], self._outputs[1][0]
