@@ -60,10 +60,13 @@ def test_an_electrode_at_a_crossing_may_lie_on_either_branch():
     assert choices[1].cost >= 1.0
 
 
-def test_without_a_line_the_order_given_stays():
-    positions = np.array([[0.0, 0.0], [30.0, 0.0], [10.0, 0.0]])
+def test_without_a_line_the_order_given_stays_unless_the_way_is_shorter():
+    positions = np.array([[0.0, 0.0], [30.0, 0.0], [31.0, 20.0]])
     (arranged,) = arrangements(positions, None, 10.0)
     assert arranged.order.tolist() == [0, 1, 2]
-    assert arranged.along.tolist() == [0.0, 30.0, 50.0]
+    assert arranged.along[:2].tolist() == [0.0, 30.0]
+    (arranged,) = arrangements(np.array([[0.0, 0.0], [30.0, 0.0], [10.0, 0.0], [40.0, 0.0]]), None, 10.0)
+    assert arranged.order.tolist() == [0, 2, 1, 3]
+    assert arranged.along.tolist() == [0.0, 10.0, 30.0, 40.0]
     far = np.column_stack((np.arange(0, 40, 2.0), np.full(20, 90.0)))
     assert arrangements(positions, far, 10.0)[0].order.tolist() == [0, 1, 2]

@@ -127,6 +127,19 @@ def test_a_known_answer_comes_through(bundle, size):
     assert result.mask[round(truth[2][1]), round(truth[2][0])] == 255
 
 
+def test_what_is_below_the_threshold_is_faint(bundle):
+    candidates = np.zeros((128, 5), np.float32)
+    candidates[:3] = [(40, 40, 3, 3, 0.9), (60, 40, 3, 3, 0.3), (80, 40, 3, 3, 0.1)]
+    with Perceptor(
+        bundle,
+        Answering(candidates, mask_of([], Letterbox.fit(96, 96, bundle.input_size), 1.0)),
+        electrode_threshold=0.5,
+    ) as perceptor:
+        result = perceptor(np.zeros((96, 96), np.uint8))
+    assert [e.score for e in result.electrodes] == pytest.approx([0.9])
+    assert [e.score for e in result.faint] == pytest.approx([0.3])
+
+
 def test_thresholds(bundle):
     answer = Answering(np.zeros((1, 5), np.float32), np.zeros((48, 48), np.float32))
     assert Perceptor(bundle, answer).electrode_threshold == bundle.electrode_threshold

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -206,3 +208,38 @@ def test_the_type_does_not_change_with_a_bad_view(tracker):
         result = tracker.update(seen(squeezed if step % 3 == 0 else CS, ABLATION), (i + step) * DT)
         kinds.add(by_id(result)[ids[0]].type)
     assert kinds == {"coronary_sinus"}
+
+
+def test_a_faint_electrode_counts_where_one_is_expected_and_nowhere_else(tracker):
+    ids, i = settle(tracker)
+    expected, stray = CS.electrodes[4], Electrode(400.0, 60.0, 8.0, 8.0, 0.2)
+    weak = Electrode(expected.x + 3.0, expected.y, 8.0, 8.0, 0.2)
+    frame = seen(moved(CS, 3.0, 0.0, keep=[n for n in range(10) if n != 4]), ABLATION)
+    result = tracker.update(replace(frame, faint=(weak, stray)), i * DT)
+    found = by_id(result)[ids[0]].electrodes[4]
+    assert (found.x, found.visible, found.score) == (weak.x, True, 0.2)
+    assert [(e.x, e.index) for e in result.electrodes if e.score < 0.5] == [(weak.x, 4)]
+    assert result.faint == ()
+
+
+def test_a_piece_that_began_as_a_catheter_joins_its_own(tracker):
+    """In the first frames the mask is broken between the electrodes 7 and 8."""
+    for i in range(60):
+        parts = (moved(CS, 0.0, 0.0, keep=range(8)), moved(CS, 0.0, 0.0, keep=(8, 9)))
+        result = tracker.update(seen(*(parts if i < 8 else (CS,)), ABLATION), i * DT)
+    assert sorted((c.type, len(c.electrodes)) for c in result.catheters) == [
+        ("ablation", 4),
+        ("coronary_sinus", 10),
+    ]
+
+
+def test_what_a_whole_catheter_has_no_place_for_is_another(tracker):
+    """For a while the mask joins the ablation catheter to the end of the coronary sinus catheter."""
+    other = straight([2, 5, 2], 4.0, at=(245, 195), angle=0.3)
+    joined = catheter([*CS.electrodes, *other.electrodes], CS.centerline.points)
+    for i in range(60):
+        result = tracker.update(seen(joined), i * DT)
+    found = {c.type: c for c in result.catheters}
+    assert [e.index for e in found["coronary_sinus"].electrodes] == list(range(10))
+    assert len(result.catheters) == 2
+    assert sorted(len(c.electrodes) for c in result.catheters) == [4, 10]

@@ -24,6 +24,8 @@ _CLOSE = 0.4
 """A pattern found so near its expected place, in parts of the reach, on the average, needs no search."""
 _ENOUGH, _FEW = 0.5, 0.3
 """Part of a track's electrodes that must be found at the expected place so as not to search; and for it to be seen."""
+_FAINT = 0.8
+"""A faint electrode is looked for within this part of the reach."""
 _OTHER_SHAFT = 0.25
 """An electrode on another shaft than most of the track's counts as farther away, by so much of the reach squared."""
 
@@ -52,14 +54,14 @@ def associate(
     if not tracks:
         return Association([], [])
     places = [track.places + track.drift(time_s) for track in tracks]
-    which = np.flatnonzero(free)
-    if not len(which) or not sum(map(len, places)):
+    which = np.flatnonzero(free & ~seen.faint)
+    if not free.any() or not sum(map(len, places)):
         return Association([np.empty((0, 2), np.intp) for _ in tracks], places)
     found = seen.positions[which]
     owner = np.repeat(np.arange(len(tracks)), [len(p) for p in places])
     known = np.concatenate([track.guiding for track in tracks])
     reach = np.array([track.reach for track in tracks])
-    there = _searched(places, owner, known, found, reach, gates)
+    there = _searched(places, owner, known, found, seen.positions[free], reach, gates)
     together = np.concatenate(places)
     limit = np.where(there, reach, 0.0)[owner]
     pairs = mutual_pairs(_squares(together, found, limit), limit)
@@ -71,7 +73,23 @@ def associate(
         main = _main_shafts(owner[pairs[:, 0]], shafts[pairs[:, 1]], len(tracks))
         squares += (shafts[None, :] != main[owner][:, None]) * (_OTHER_SHAFT * limit * limit)[:, None]
         pairs = best_pairs(squares, limit)
-    return _by_track(places, together, known, pairs, which)
+    pairs[:, 1] = which[pairs[:, 1]]
+    pairs = _with_faint(pairs, together, seen, np.flatnonzero(free & seen.faint), limit)
+    return _by_track(places, together, known, pairs)
+
+
+def _with_faint(
+    pairs: Pairs, together: Floats, seen: Sightings, faint: NDArray[np.intp], limit: Floats
+) -> Pairs:
+    """The pairs and those of slots not found yet with faint sightings that lie where they should."""
+    missed = np.setdiff1d(np.arange(len(together)), pairs[:, 0])
+    if not len(faint) or not len(missed):
+        return pairs
+    near = _FAINT * limit[missed]
+    more = mutual_pairs(_squares(together[missed], seen.positions[faint], near), near)
+    more = np.column_stack((missed[more[:, 0]], faint[more[:, 1]]))
+    both = np.concatenate((pairs, more))
+    return both[both[:, 0].argsort(kind="stable")]
 
 
 def _by_track(
@@ -79,11 +97,10 @@ def _by_track(
     together: Floats,
     known: NDArray[np.bool_],
     pairs: Pairs,
-    which: NDArray[np.intp],
 ) -> Association:
     """Part what was found of all tracks together; ``pairs`` rise with the slots."""
     association = Association([], [])
-    rows, columns = pairs[:, 0], which[pairs[:, 1]]
+    rows, columns = pairs[:, 0], pairs[:, 1]
     start = first = 0
     for place in places:
         stop = start + len(place)
@@ -114,12 +131,16 @@ def _searched(
     owner: NDArray[np.intp],
     known: NDArray[np.bool_],
     found: Floats,
+    every: Floats,
     reach: Floats,
     gates: Sequence[float],
 ) -> NDArray[np.bool_]:
-    """Shift the places of those tracks that are not where they were expected, in place. Returns which tracks are there."""
+    """Shift the places of those tracks that are not where they were expected, in place. Returns which tracks are there.
+
+    ``found``: the clear sightings, ``every``: the faint ones, too.
+    """
     count = len(places)
-    missed = squared_distances(np.concatenate(places), found).min(axis=1)
+    missed = squared_distances(np.concatenate(places), every).min(axis=1)
     hit = known & (missed <= np.square(reach)[owner])
     total = np.bincount(owner, known, count)
     hits = np.bincount(owner, hit, count)
@@ -127,7 +148,7 @@ def _searched(
     there = (hits >= np.maximum(_ENOUGH * total, 1)) & (off <= _CLOSE * reach)
     for n in np.flatnonzero(~there).tolist():
         mine = known[owner == n]
-        if not mine.any():
+        if not mine.any() or not len(found):
             continue
         gate = gates[n] if mine.sum() >= 3 else 2.0 * reach[n]
         shift, explained = best_shift(places[n][mine], found, gate, float(reach[n]))

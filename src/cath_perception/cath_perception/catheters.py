@@ -24,9 +24,11 @@ _HOP = 4.0
 _BORDER = 1.5
 """An end this near to the image's border is where the shaft enters."""
 
+_ENTERS = 4.0
+"""A shaft that ends this near to a ring, in widths, leads into it."""
 _RING_ELECTRODES = 5
 """A loop with fewer electrodes is not taken for a circular catheter's."""
-_WIDER = 1.3
+_WIDER = 1.5
 """The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
 _LONG_TIP = 1.6
 """A tip electrode is this many times as long as the others."""
@@ -73,7 +75,7 @@ def group(
     catheters = []
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
-        shaft, places = _wound(shaft, along[mine])
+        shaft, places = _wound(*_entered(shaft, along[mine], shafts))
         largest = _largest([electrodes[i] for i in mine.tolist()], places)
         points, places = _from_tip(shaft, places, largest, width, height)
         ordered = mine[np.argsort(places, kind="stable")].tolist()
@@ -260,6 +262,25 @@ def _tip_is_start(shaft: Trace, along: Floats, length: float, largest: int, widt
     start = float(along.min()) / length + 0.5 * enters[0] - _TIP_SIZE * largest
     end = 1.0 - float(along.max()) / length + 0.5 * enters[1]
     return start < end if start != end else bool(inset[0] >= inset[1])
+
+
+def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trace, Floats]:
+    """A ring runs, from the tip, against the direction in which another shaft's end runs into it."""
+    if not ring.closed:
+        return ring, places
+    ends = [(shaft, side) for shaft in shafts if not shaft.closed for side in (0, 1)]
+    for shaft, side in ends:
+        end = shaft.points[-side]
+        away = ring.points - end
+        nearest = int((away * away).sum(axis=1).argmin())
+        inward = _direction(shaft.points, side)
+        if np.hypot(*away[nearest]) > _ENTERS * ring.width or away[nearest] @ inward < 0:
+            continue
+        after = ring.points[(nearest + _TANGENT) % len(ring.points)]
+        before = ring.points[nearest - _TANGENT]
+        if (after - before) @ inward > 0:
+            return replace(ring, points=ring.points[::-1]), _length(ring) - places
+    return ring, places
 
 
 def _from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Floats]:

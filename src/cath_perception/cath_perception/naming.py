@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
-from cath_perception.ordering import Arrangement, arrangements
+from cath_perception.ordering import Arrangement, Rounds, arrangements, going_round, on_ring
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, Reading, Recognizer
 from cath_perception.templates import Template
 from cath_perception.track import Track
 
-_MEMORY, _REMEMBERED = 20.0, 3.0
-"""The looks that count, and those of them that still do after the track's electrodes have changed."""
+_MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
+"""The looks that count, and those of them that still do after the electrodes have changed, with and without a type."""
 _WORST, _BEST = -4.0, 8.0
 """Bounds on what one look at a track counts, in natural logarithms of odds."""
 _STAYS = 1.5
@@ -24,7 +24,16 @@ _STAYS = 1.5
 _KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones, natural logarithm of odds."""
 _RETRY, _FIRST = 4, 3
-_FITS, _FADING, _ORDER = -0.5, 0.8, 0.2
+_MANY = 8
+_SHORTEST, _RUNS, _PART = 6, 3, 4.0
+"""Runs of so many electrodes or more are tried alone where nothing fits, so many in a look, and must score so much."""
+_ROUND, _LEAST_WAY = 0.1, 30.0
+"""What a look counts among those at which way round a loop the electrodes go, and the most that it says against one."""
+_CLEAR = 1.0
+"""Which electrodes are missing is only told where nothing else is nearly as likely."""
+_SETTLED, _SETTLED_LOOKS = 0.8, 5.0
+"""Confidence and looks from which on the type says how many electrodes there are."""
+_FITS, _FADING, _ORDER, _FIRST_ORDER = -0.5, 0.8, 0.2, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,14 @@ class Layout:
     indices: tuple[int, ...]
     count: int
     template: int
+
+
+_Look = tuple[NDArray[np.intp], NDArray[np.intp], Pattern, Reading]
+"""Slots, their order, pattern and reading."""
+
+
+def _best_score(look: _Look) -> float:
+    return float(look[3].scores.max(initial=_WORST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,40 +92,133 @@ class Naming:
         self.examined: tuple[int, ...] = ()
         self.layout: Layout | None = None
         self.fillers: tuple[Filler, ...] = ()
+        self._turns = self._next_run = 0
+        self._ways: dict[tuple[int, int], float] = {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether the type says how many electrodes there are and where."""
+        return self.layout is not None and self.type[1] > _SETTLED and self.weight >= _SETTLED_LOOKS
+
+    @property
+    def full(self) -> bool:
+        """Whether the type has no place for another electrode; those of few may still be the beginning of one of many."""
+        return (
+            self.layout is not None
+            and self.layout.count >= _MANY
+            and len(self.claimed) == self.layout.count
+            and self.settled
+        )
+
+    @property
+    def claimed(self) -> tuple[int, ...]:
+        """The keys of the slots that the type has a place for, if it is settled."""
+        return self._own if self.settled else ()
+
+    @property
+    def _own(self) -> tuple[int, ...]:
+        if self.layout is None:
+            return ()
+        return tuple(k for k, i in zip(self.layout.keys, self.layout.indices, strict=True) if i >= 0)
 
     def numbering(self, keys: tuple[int, ...]) -> tuple[Sequence[int], tuple[Filler, ...]]:
         """The index of each of these slots, and the electrodes that are missing between them."""
-        if self.layout is None or self.layout.keys != keys:
+        if self.layout is None or not (self.layout.keys == keys or self.settled):
             return range(len(keys)), ()
-        return self.layout.indices, self.fillers
+        index = dict(zip(self.layout.keys, self.layout.indices, strict=True))
+        return [index.get(key, -1) for key in keys], tuple(f for f in self.fillers if f.key in keys)
 
     def examine(self, track: Track, frame: int) -> None:
         """Look at the track as it is now: its order, its type, and which electrodes are missing."""
         self.looked_at, self.looks = frame, self.looks + 1
-        shown = np.flatnonzero(track.believed)
+        self._turn(track)
         line = None if track.line is None else track.line.points.astype(np.float64)
+        if self.examined != track.believed_keys:
+            self.examined = track.believed_keys
+            if not self.settled:
+                self.weight = min(self.weight, _FORGOTTEN if self._kind is None else _REMEMBERED)
+        look = self._look(track, np.flatnonzero(track.believed), line)
+        own = np.flatnonzero(track.believed & np.isin(track.keys, self._own))
+        if 3 <= len(own) < track.believed.sum():
+            look = max(self._look(track, own, line), look, key=_best_score)
+        incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
+        if _best_score(look) < SURE or incomplete:
+            look = self._part(track, line, look)
+        slots, order, seen, reading = look
+        ranks = np.empty(len(slots))
+        ranks[order] = np.arange(len(slots))
+        there = track.seen[slots]
+        keys = tuple(track.keys[slots[order]].tolist())
+        before = tuple(track.keys[slots].tolist())
+        if seen.angles is not None:
+            track.note_order(slots, ranks, 1.0)
+        else:
+            weight = max(_ORDER if self._kind is not None else _FIRST_ORDER, 1.0 / self.looks)
+            track.note_order(slots[there], ranks[there], weight)
+        if keys != before and self.looks > _FIRST:
+            return  # this frame's order is not the track's
+        self._note(reading.scores)
+        if self.looks % _RETRY == 1:
+            self._note_facing(track, seen, reading)
+        elif (
+            self._kind is not None
+            and reading.scores[self._kind] > _FITS
+            and reading.margins[self._kind] > _CLEAR
+        ):
+            self._note_layout(track, keys, reading, line)
+
+    def _part(self, track: Track, line: Floats | None, look: _Look) -> _Look:
+        """The next few runs of electrodes that may be the catheter if the others are another's; the look if none is."""
+        shown = np.flatnonzero(track.believed)
+        count = len(shown)
+        runs = [(a, a + n) for n in range(count - 1, _SHORTEST - 1, -1) for a in range(count - n + 1)]
+        for n in range(min(_RUNS, len(runs))):
+            start, stop = runs[(self._next_run + n) % len(runs)]
+            part = self._look(track, shown[start:stop], line, allow_false=False)
+            if _best_score(part) > max(_PART, _best_score(look) + _CLEAR):
+                self.weight = min(self.weight, 1.0)
+                return part
+        self._next_run += _RUNS
+        return look
+
+    def _turn(self, track: Track) -> None:
+        """Number from the other end where the track was turned round."""
+        if self._turns != track.turns:
+            self._turns = track.turns
+            self._votes.clear()
+            self._ways.clear()
+            self.fillers = ()
+            if self.layout is not None:
+                last = self.layout.count - 1
+                indices = tuple(last - i if i >= 0 else -1 for i in self.layout.indices[::-1])
+                self.layout = replace(self.layout, keys=self.layout.keys[::-1], indices=indices)
+
+    def _look(
+        self, track: Track, shown: NDArray[np.intp], line: Floats | None, allow_false: bool = True
+    ) -> _Look:
+        """The likeliest order and the reading of these slots."""
         choices = arrangements(track.places[shown], line, 1.5 * track.width)
+        if (rounds := choices[0].rounds) is not None:
+            best, angles = self._round(track.keys[shown], rounds), on_ring(track.places[shown])
+            assert angles is not None
+            choices = [going_round(track.places[shown], angles, rounds, best)]
         patterns = [self._pattern(track, shown, arranged) for arranged in choices]
         readings = [self._recognizer.read(pattern) for pattern in patterns]
         best = max(range(len(choices)), key=lambda n: float(readings[n].scores.max(initial=_WORST)))
-        ranks = np.empty(len(shown))
-        ranks[choices[best].order] = np.arange(len(shown))
-        seen = track.seen[shown]
-        keys = track.keys[shown[choices[best].order]]
-        track.note_order(shown[seen], ranks[seen], max(_ORDER, 1.0 / self.looks))
-        if self.examined != track.believed_keys:
-            self.examined = track.believed_keys
-            self.weight = min(self.weight, _REMEMBERED)
-        if tuple(keys.tolist()) != self.examined and self.looks > _FIRST:
-            return  # this frame's order is not the track's
         reading = readings[best]
-        if reading.scores.max(initial=_WORST) < SURE:
+        if allow_false and reading.scores.max(initial=_WORST) < SURE:
             reading = self._recognizer.read(patterns[best], allow_false=True)
-        self._note(reading.scores)
-        if self.looks % _RETRY == 1:
-            self._note_facing(track, patterns[best], reading)
-        elif self._kind is not None and reading.scores[self._kind] > _FITS:
-            self._note_layout(track, reading, line)
+        return shown, choices[best].order, patterns[best], reading
+
+    def _round(self, keys: NDArray[np.intp], rounds: Rounds) -> int:
+        """The way round a loop that all looks speak for most."""
+        weight = max(_ROUND, 1.0 / self.looks)
+        names = [(a, b) for a, b in keys[rounds.orders[:, :2]].tolist()]
+        scores = (rounds.scores - rounds.scores.max()).tolist()
+        for name, score in zip(names, scores, strict=True):
+            before = self._ways.get(name, score)
+            self._ways[name] = before + weight * (max(score, -_LEAST_WAY) - before)
+        return max(range(len(names)), key=lambda n: self._ways[names[n]])
 
     @staticmethod
     def _pattern(track: Track, shown: NDArray[np.intp], arranged: Arrangement) -> Pattern:
@@ -128,23 +238,31 @@ class Naming:
         best = int(self._scores.argmax())
         if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
             self._kind = best if self._scores[best] > 0.0 else None
+            self._votes.clear()
+            self.layout, self.fillers = None, ()
         self.type = (None, 0.0)
         if self._kind is not None:
             odds = np.exp(np.append(self._scores, 0.0) - max(float(self._scores.max()), 0.0))
             self.type = self._recognizer.types[self._kind], float(odds[self._kind] / odds.sum())
 
-    def _note_layout(self, track: Track, reading: Reading, line: Floats | None) -> None:
+    def _note_layout(
+        self, track: Track, keys: tuple[int, ...], reading: Reading, line: Floats | None
+    ) -> None:
         assert self._kind is not None
         number = int(reading.templates[self._kind])
-        template = self._recognizer.templates[number]
         indices = tuple(reading.places[self._kind].tolist())
-        layout = Layout(self.examined, indices, len(template.centres), number)
+        layout = Layout(keys, indices, len(self._recognizer.templates[number].centres), number)
         self._votes = {old: votes * _FADING for old, votes in self._votes.items() if votes > 0.1}
         self._votes[layout] = self._votes.get(layout, 0.0) + 1.0
-        best = max(self._votes, key=lambda key: self._votes[key])
-        self.layout = None if best.indices == tuple(range(best.count)) else best
-        if best == layout:
-            self.fillers = _fillers(track, layout, template, line) if self.layout else ()
+        self.layout = max(self._votes, key=lambda key: self._votes[key])
+        slot = set(track.keys.tolist())
+        if not slot.issuperset(self.layout.keys):
+            kept = [(k, i) for k, i in zip(self.layout.keys, self.layout.indices, strict=True) if k in slot]
+            self.layout = replace(
+                self.layout, keys=tuple(k for k, _ in kept), indices=tuple(i for _, i in kept)
+            )
+        template = self._recognizer.templates[self.layout.template]
+        self.fillers = _fillers(track, self.layout, template, line)
 
 
 def _fillers(track: Track, layout: Layout, template: Template, line: Floats | None) -> tuple[Filler, ...]:
@@ -155,6 +273,8 @@ def _fillers(track: Track, layout: Layout, template: Template, line: Floats | No
         if index >= 0
     ]
     fillers = []
+    if len(known) < 2:
+        return ()
     for index in sorted(set(range(layout.count)) - {i for i, _ in known}):
         place = _interpolated(track, known, template.centres, index, line)
         nearest = min(known, key=lambda pair: abs(template.centres[pair[0]] - template.centres[index]))[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,23 @@ _FLATTEST = 0.05
 _THINNEST_PX = 1.2
 _ROUNDNESS = 0.22
 _OPEN = np.radians(150.0)
-_NEARER = 2.5
-"""A branch so much farther off than the nearest one is not the electrode's."""
+_NEARER, _APART = 4.0, 10.0
+"""A branch so much farther off than the nearest one is not the electrode's; along the line it is so far away at least."""
 _MOST_CROSSED = 3
-_OTHER_BRANCH, _OFF_LINE_PX = 1.0, 1.0
+_SHORTER = 2.0
+"""Electrodes change places if their way is so many px shorter then."""
+_OTHER_BRANCH, _OFF_LINE_PX = 1.0, 1.5
 """What it costs to put an electrode on a branch that is not the nearest, and an electrode's usual distance from its line."""
 _OPENING_COUNTS, _TIP_COUNTS = 6.0, 10.0
 """How much it speaks for beginning with an electrode that the gap before it is wide, and that the line begins there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The ways round a loop: ``(2 N, N)`` orders, from each electrode in each direction, and ``(2 N,)`` scores."""
+
+    orders: NDArray[np.intp]
+    scores: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class Arrangement:
         order: ``(N,)`` indices into the positions given.
         along: ``(N,)`` places along the shaft in px, increasing, in that order.
         cost: what speaks against it in itself, natural logarithm of odds: electrodes put on a branch farther off.
+        rounds: for those on a loop all ways round it.
         angles: for electrodes on a loop their ``(N,)`` angles in rad on it, seen from its axis; None elsewhere.
     """
 
@@ -38,6 +50,7 @@ class Arrangement:
     along: Floats
     cost: float = 0.0
     angles: Floats | None = None
+    rounds: Rounds | None = None
 
 
 def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[Arrangement]:
@@ -45,19 +58,19 @@ def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[A
 
     There are several where the shaft crosses itself at an electrode. Those on a loop are ordered round it, which also
     holds where it is seen edge-on and its two sides lie over each other; the centreline then tells only direction and
-    beginning. Without a line, or where an electrode is farther off it than ``reach``, the order given is the only one.
+    beginning. Without a line, or where an electrode is farther off it than ``reach``, the order given is the only one,
+    neighbours changed where that is shorter.
     """
-    chords = np.concatenate(([0.0], np.cumsum(_lengths(np.diff(positions, axis=0)))))
-    as_given = Arrangement(np.arange(len(positions)), chords)
     if line is None or len(line) < 3:
-        return [as_given]
+        return [_untangled(positions)]
     places, off, other, farther = _places(positions, line)
     angles = on_ring(positions)
     if angles is not None:
         return [_round_ring(positions, angles, places, np.isnan(other), line[0])]
     if off.max() > reach:
-        return [as_given]
-    crossed = np.flatnonzero(~np.isnan(other))[:_MOST_CROSSED].tolist()
+        return [_untangled(positions)]
+    crossed = np.where(np.isnan(other), np.inf, farther).argsort(kind="stable")
+    crossed = crossed[: min(_MOST_CROSSED, int((~np.isnan(other)).sum()))].tolist()
     choices = []
     for taken in range(1 << len(crossed)):
         chosen, cost = places.copy(), 0.0
@@ -67,6 +80,29 @@ def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[A
                 cost += _OTHER_BRANCH + float(farther[electrode]) / (2.0 * _OFF_LINE_PX**2)
         choices.append(_along(chosen, cost))
     return choices
+
+
+def _untangled(positions: Floats) -> Arrangement:
+    """The order given, but for neighbours that make the way through all electrodes shorter if they change places."""
+    order = list(range(len(positions)))
+    apart = np.sqrt(np.square(positions[:, None] - positions[None]).sum(axis=2)).tolist()
+    for _ in positions:
+        gains = [_gain(order, n, apart) for n in range(len(order) - 1)]
+        best = max(range(len(gains)), key=gains.__getitem__, default=0)
+        if not gains or gains[best] <= _SHORTER:
+            break
+        order[best : best + 2] = order[best + 1], order[best]
+    steps = [apart[a][b] for a, b in pairwise(order)]
+    return Arrangement(np.array(order, np.intp), np.concatenate(([0.0], np.cumsum(steps))))
+
+
+def _gain(order: list[int], n: int, apart: list[list[float]]) -> float:
+    """By how much the way is shorter if the ``n``-th in order and the next change places."""
+    first, second = order[n], order[n + 1]
+    gain = apart[order[n - 1]][first] - apart[order[n - 1]][second] if n else 0.0
+    if n + 2 < len(order):
+        gain += apart[second][order[n + 2]] - apart[first][order[n + 2]]
+    return gain
 
 
 def _along(places: Floats, cost: float) -> Arrangement:
@@ -123,11 +159,17 @@ def _round_ring(
     at_tip = np.maximum(1.0 - _lengths(positions[cyclic] - tip) / max(pitch, 1.0), 0.0)
     # going backwards from a start, the tip is the electrode before it
     ends = np.concatenate((at_tip, np.roll(at_tip, 1)))
-    best = int((agreed + _OPENING_COUNTS * np.tile(wide, 2) + _TIP_COUNTS * ends).argmax())
-    order = ranks[best].argsort()
+    scores = agreed + _OPENING_COUNTS * np.tile(wide, 2) + _TIP_COUNTS * ends
+    rounds = Rounds(ranks.argsort(axis=1), scores)
+    return going_round(positions, angles, rounds, int(scores.argmax()))
+
+
+def going_round(positions: Floats, angles: Floats, rounds: Rounds, chosen: int) -> Arrangement:
+    """One of the ways round a loop."""
+    order = rounds.orders[chosen]
     turned = np.unwrap(angles[order])
     along = np.concatenate(([0.0], np.cumsum(_lengths(np.diff(positions[order], axis=0)))))
-    return Arrangement(order, along, 0.0, np.abs(turned - turned[0]))
+    return Arrangement(order, along, 0.0, np.abs(turned - turned[0]), rounds)
 
 
 def _places(positions: Floats, line: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -140,7 +182,7 @@ def _places(positions: Floats, line: Floats) -> tuple[Floats, Floats, Floats, Fl
     nearest = squares.argmin(axis=1)
     off = np.sqrt(squares[np.arange(len(positions)), nearest])
     places = arcs[nearest] + _ahead(positions, line, nearest)
-    far = np.abs(arcs - places[:, None]) > 4.0 * _NEARER + off[:, None]
+    far = np.abs(arcs - places[:, None]) > _APART + off[:, None]
     rivals = np.where(far, squares, np.inf)
     second = rivals.argmin(axis=1)
     away = rivals[np.arange(len(positions)), second]

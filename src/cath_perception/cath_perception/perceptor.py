@@ -22,6 +22,9 @@ from cath_perception.image import Letterbox, check_pixels
 from cath_perception.recognition import Recognizer
 from cath_perception.types import PerceptionResult, StageTimes
 
+FAINT = 0.45
+"""Electrodes down to this part of the threshold are handed on to tracking."""
+
 
 class Perceptor:
     """Finds electrodes, mask and catheters in single frames; a context manager that closes its backend.
@@ -108,13 +111,15 @@ class Perceptor:
         mark = _lap(times, "preprocess", start)
         candidates, probability = self.backend.infer(image)
         mark = _lap(times, "network", mark)
-        electrodes = decode(
+        every = decode(
             candidates,
             letterbox,
-            self.electrode_threshold,
+            self.electrode_threshold * FAINT,
             self.bundle.sigma_floor,
             self.bundle.sigma_slope,
         )
+        clear = sum(e.score >= self.electrode_threshold for e in every)
+        electrodes, faint = every[:clear], every[clear:]
         mark = _lap(times, "decode", mark)
         mask = catheters = None
         if self.want_mask:
@@ -128,7 +133,7 @@ class Perceptor:
                 catheters = tuple(self.recognizer(catheter) for catheter in catheters)
             mark = _lap(times, "grouping", mark)
         times.total = (mark - start) * 1e3
-        return PerceptionResult(width, height, electrodes, catheters, mask, times)
+        return PerceptionResult(width, height, electrodes, catheters, mask, times, faint)
 
     def close(self) -> None:
         """Close the backend; may be called more than once."""

@@ -15,12 +15,12 @@ from cath_perception.templates import Floats, Template, load_templates
 from cath_perception.types import Catheter
 
 _SHAFT_MM = 2.0
-_STRETCHED, _STRETCH_SPREAD, _MOST_STRETCHED = 0.2, 0.15, 6.0
+_STRETCHED, _STRETCH_SPREAD, _MOST_STRETCHED = 0.2, 0.15, 12.0
 _SHORTENED, _SHORT_SPREAD = -0.9, 0.3
 """The logarithm of px per mm along the shaft beside that across it, the width: nowhere much above 0, and on the average not
 far below."""
 _FREE_SCALE = 1.5
-_SCALE_SPREAD, _SCALE_REACH_MM = 0.7, 12.0
+_SCALE_SPREAD, _SCALE_REACH_MM = 0.5, 12.0
 """Foreshortening: the logarithm of px per mm is free as a whole, and wanders by so much over so many mm."""
 _DESIGN_SPREAD, _RING_SPREAD, _POSITION_PX = 0.10, 0.16, 0.8
 """What a gap's logarithm may be off for its maker's tolerances (round a loop: for its shape), and a position for the
@@ -32,8 +32,9 @@ _ANY_SPREAD = 0.6
 _MISSING, _TIP_MISSING, _FALSE = 3.0, 0.5, 3.0
 """Costs, in natural logarithms of odds, of an electrode that was not seen, of its being the tip's, and of one that is
 none."""
-_MOST_MISSING = 2
+_MOST_MISSING, _MOST_MISSING_OF_FEW, _FEW = 2, 3, 10
 _ON_RING, _LEAST_ANGLE = 3.0, 0.02
+_WORST = -99.0
 SURE = 2.0
 """A score that needs no second thought."""
 
@@ -46,11 +47,13 @@ class Reading:
         scores: ``(types,)`` logarithms of the odds of each type against some other pattern; -inf where it cannot be.
         places: ``(types, N)`` which electrode of its best template each one is, from the tip; -1 for one that is none.
         templates: ``(types,)`` the index of that template; -1 where there is none.
+        margins: ``(types,)`` by how much its score is above those with other electrodes of that template.
     """
 
     scores: Floats
     places: NDArray[np.intp]
     templates: NDArray[np.intp]
+    margins: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class Recognizer:
                 better = other.scores - _FALSE > reading.scores
                 reading.scores[better] = other.scores[better] - _FALSE
                 reading.templates[better] = other.templates[better]
+                reading.margins[better] = other.margins[better]
                 reading.places[better] = np.insert(other.places, left_out, -1, axis=1)[better]
         return reading
 
@@ -133,17 +137,21 @@ class Recognizer:
         scores = np.full(len(self.types), -np.inf)
         places = np.full((len(self.types), count), -1)
         templates = np.full(len(self.types), -1)
+        margins = np.zeros(len(self.types))
         variants = self._variants_of(count)
         if variants is not None:
             every = self._compared(pattern, variants)
             for best in _best_of_each(variants.kind, every):
                 kind = variants.kind[best]
+                others = np.where(variants.template == variants.template[best], every, -np.inf)
+                others[best] = -np.inf
+                margins[kind] = every[best] - max(float(others.max()), _WORST)
                 scores[kind], places[kind], templates[kind] = (
                     every[best],
                     variants.kept[best],
                     variants.template[best],
                 )
-        return Reading(scores, places, templates)
+        return Reading(scores, places, templates, margins)
 
     def _compared(self, pattern: Pattern, variants: _Variants) -> Floats:
         """``(K,)`` log odds of each variant."""
@@ -181,7 +189,8 @@ def _variants(templates: tuple[Template, ...], types: tuple[str, ...], seen: int
     rows = []
     for number, template in enumerate(templates):
         missing = len(template.centres) - seen
-        if seen >= 3 and 0 <= missing <= min(_MOST_MISSING, seen - 3):
+        most = _MOST_MISSING_OF_FEW if len(template.centres) <= _FEW else _MOST_MISSING
+        if seen >= 3 and 0 <= missing <= min(most, seen - 3):
             for kept in combinations(range(len(template.centres)), seen):
                 excess = template.lengths[kept[0]] - template.lengths[-1]
                 gaps = np.log(np.diff(template.centres[list(kept)]))

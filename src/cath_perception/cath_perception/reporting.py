@@ -31,11 +31,12 @@ def reported(
         if track.seen_at == time_s or track.mature
     )
     owners = zip(seen.track.tolist(), seen.key.tolist(), strict=True)
-    named = tuple(
+    named = [
         electrodes.get(owner) or Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, owner[0], -1)
-        for e, owner in zip(result.electrodes, owners, strict=True)
-    )
-    return replace(result, electrodes=named, catheters=catheters)
+        for e, owner in zip(result.electrodes, owners, strict=False)
+    ]
+    named += [electrodes[owner] for owner in owners if owner in electrodes]  # the faint ones come last
+    return replace(result, electrodes=tuple(named), catheters=catheters, faint=())
 
 
 def _catheter(
@@ -65,7 +66,7 @@ def _catheter(
         (x, y), (width, height), sureness, sigma, _ = table[keys.index(filler.key)]
         x, y, sureness = x + filler.offset[0], y + filler.offset[1], _FILLED_SCORE * sureness
         made.append(Electrode(x, y, width, height, sureness, sigma, track.id, filler.index, False))
-    if fillers:
+    if fillers or not isinstance(indices, range):
         made.sort(key=lambda electrode: electrode.index)
     kind, confidence = name.type if len(made) >= 3 else (None, 0.0)
     return Catheter(track.id, tuple(made), line, score, kind, confidence, track.status)

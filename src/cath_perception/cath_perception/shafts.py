@@ -43,13 +43,10 @@ class Shafts:
             if count > most[main]:
                 self.owner[main], most[main] = track, count
 
-    def is_other(self, place: int, shafts: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which of these shafts are not the track's main one and belong to another track."""
-        others = shafts != self.main.get(place, -1)
-        if place not in self.main or not others.any():
-            return np.zeros(len(shafts), bool)
+    def others(self, place: int, shafts: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The places of the other tracks that these shafts belong to; -1 for the track's own and those of none."""
         owners = np.array([*self.owner, -1])[shafts]
-        return np.asarray(others & (owners >= 0) & (owners != place))
+        return np.where(owners == place, -1, owners)
 
     def alike(self, unseen: Sequence[tuple[int, Track, Floats]]) -> Iterator[tuple[int, int]]:
         """Tracks (place, track, shift) whose electrodes are not seen, but whose shaft is: their place and the shaft's."""

@@ -21,6 +21,7 @@ class Sightings:
         scores, sigmas: ``(N,)``.
         shafts: ``(N,)`` place of the catheter in the frame's result, -1 for one of none.
         ranks: ``(N,)`` index on that catheter.
+        faint: ``(N,)`` whether it is below the threshold, and only counts where one is expected; those come last.
         track, key: ``(N,)`` id of the track each one belongs to and the key of its slot, filled in by tracking; -1 none.
     """
 
@@ -30,6 +31,7 @@ class Sightings:
     sigmas: Floats
     shafts: NDArray[np.intp]
     ranks: NDArray[np.intp]
+    faint: NDArray[np.bool_]
     track: NDArray[np.intp]
     key: NDArray[np.intp]
 
@@ -39,9 +41,11 @@ class Sightings:
         place = {catheter.id: n for n, catheter in enumerate(result.catheters or ())}
         rows = [
             (e.x, e.y, e.width, e.height, e.score, e.sigma, place.get(e.catheter, -1), e.index)
-            for e in result.electrodes
+            for e in (*result.electrodes, *result.faint)
         ]
         table = np.array(rows, np.float64).reshape(-1, 8)
         shafts, ranks = table[:, 6].astype(np.intp), table[:, 7].astype(np.intp)
+        faint = np.arange(len(table)) >= len(result.electrodes)
         none = np.full(len(table), -1)
-        return cls(table[:, :2], table[:, 2:4], table[:, 4], table[:, 5], shafts, ranks, none, none.copy())
+        columns = table[:, :2], table[:, 2:4], table[:, 4], table[:, 5], shafts, ranks, faint
+        return cls(*columns, none, none.copy())

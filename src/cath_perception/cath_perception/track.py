@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ _COLUMNS = (
     "confirmed",
     "seen",
     "elsewhere",
+    "host",
+    "aside",
     "shadow",
 )
 
@@ -52,10 +55,12 @@ class Track:
         boxes: ``(N, 2)`` their boxes' sides, smoothed.
         frames, share: ``(N,)`` how long each is known, and in which part of the last frames it was seen.
         confirmed, seen: ``(N,)`` whether it is believed in, and was seen in the newest frame.
-        elsewhere: ``(N,)`` part of the last frames in which it lay on another shaft than most of the track.
+        elsewhere, host: ``(N,)`` part of the last frames in which it lay on another track's shaft, and the id of that one.
+        aside: ``(N,)`` part of the last frames in which it lay on a shaft of the track's own that is not its main one.
         shadow: ``(N,)`` part of the last frames in which it was not seen, but another right beside it was.
         earlier: ``(N, N)`` evidence that the slot of the row comes before that of the column.
         line: the newest centreline, from the tip.
+        turns: how often it was turned round.
         born_with: how many electrodes it had when it began, with the lowest keys.
         seen_at, hits: when it was last seen, and in how many frames.
     """
@@ -73,7 +78,7 @@ class Track:
         self.id, self.line, self.score, self.seen_at, self.hits = identity, line, score, time_s, 1
         self.status = CatheterStatus.DETECTED
         self.velocity = np.zeros(2)
-        self.facing = 1.0
+        self.facing, self.turns = 1.0, 0
         self.keys = np.arange(count)
         self.next_key = self.born_with = count
         self.places, self.boxes = seen.positions[rows], seen.boxes[rows]
@@ -81,6 +86,7 @@ class Track:
         self.frames, self.share = np.ones(count), np.ones(count)
         self.confirmed, self.seen = np.zeros(count, bool), np.ones(count, bool)
         self.elsewhere, self.shadow = np.zeros(count), np.zeros(count)
+        self.host, self.aside = np.full(count, -1), np.zeros(count)
         self.earlier = np.triu(np.ones((count, count)), 1) - np.tril(np.ones((count, count)), -1)
 
     @property
@@ -156,16 +162,21 @@ class Track:
         recent = time_s - self.seen_at <= predict_s
         self.status = CatheterStatus.PREDICTED if recent else CatheterStatus.LOST
 
-    def count(self, main: NDArray[np.bool_]) -> None:
+    def count(self, host: NDArray[np.intp], aside: NDArray[np.bool_]) -> None:
         """End a frame in which the track was seen: count what was, and forget slots without hope.
 
-        ``main``: ``(N,)`` whether a slot, if seen, lay on the shaft on which most lay.
+        ``host``: ``(N,)`` id of the other track on whose shaft a slot, if seen, lay; -1 for none. ``aside``: ``(N,)``
+        whether it lay on a shaft of the track's own other than its main one.
         """
+        away = host >= 0
         self.frames += 1.0
         weight = 1.0 / np.minimum(self.frames, _MEMORY)
         self.share += weight * (self.seen - self.share)
-        if not main.all() or self.elsewhere.any():
-            self.elsewhere += self.seen * weight * (~main - self.elsewhere)
+        if away.any() or self.elsewhere.any():
+            self.elsewhere += self.seen * weight * (away - self.elsewhere)
+            self.host = np.where(away, host, self.host)
+        if aside.any() or self.aside.any():
+            self.aside += self.seen * weight * (aside - self.aside)
         if not self.seen.all() or self.shadow.any():
             self.shadow += weight * (self._in_shadow() - self.shadow)
         known = self.frames >= np.where(self.keys < self.born_with, MATURE, _LATE)
@@ -200,11 +211,22 @@ class Track:
         place = seen.positions[row : row + 1]
         if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
             return -1
-        at = self._gap_for(seen.positions[row])
-        key, self.next_key = self.next_key, self.next_key + 1
         measured = seen.positions[row], seen.boxes[row], seen.scores[row], seen.sigmas[row]
-        new = (key, *measured, 1.0, 1.0, False, True, 0.0, 0.0)
-        for name, value in zip(_COLUMNS, new, strict=True):
+        return self._insert((*measured, 1.0, 1.0, False, True, 0.0, -1, 0.0, 0.0))
+
+    def take(self, other: Track, slot: int) -> int:
+        """A slot of another track with all that is known of it. Returns its key here; -1 where another slot is."""
+        place = other.places[slot : slot + 1]
+        if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
+            return -1
+        values = {name: getattr(other, name)[slot] for name in _COLUMNS[1:]}
+        return self._insert((*(values | {"elsewhere": 0.0, "host": -1, "aside": 0.0}).values(),))
+
+    def _insert(self, values: tuple[Any, ...]) -> int:
+        """A slot with the values of all columns but its key, which is returned."""
+        at = self._gap_for(np.asarray(values[0]))
+        key, self.next_key = self.next_key, self.next_key + 1
+        for name, value in zip(_COLUMNS, (key, *values), strict=True):
             setattr(self, name, np.insert(getattr(self, name), at, value, axis=0))
         earlier = np.insert(np.insert(self.earlier, at, 0.0, axis=0), at, 0.0, axis=1)
         earlier[:at, at], earlier[at, :at] = 1.0, -1.0
@@ -243,7 +265,7 @@ class Track:
         """Count evidence for (above 0) or against (below) the tip being at this end; turn round once it is too much."""
         self.facing = min(self.facing + weight, _SETTLED)
         if self.facing < _FLIP:
-            self.facing = -self.facing
+            self.facing, self.turns = -self.facing, self.turns + 1
             self.select(np.arange(len(self.keys))[::-1])
             self.earlier = -self.earlier
             if self.line is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats, Pairs
+from cath_perception.alignment import Floats, Pairs, mutual_pairs, squared_distances
 from cath_perception.association import associate
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
@@ -20,9 +20,13 @@ from cath_perception.types import Catheter, CatheterStatus, PerceptionResult
 
 _SHARE_OF_PIECE = 0.6
 """A detection so much of whose electrodes belong to tracked catheters is a piece of these and no catheter of its own."""
-_STRANGE = 0.6
-"""An electrode that was on another catheter's shaft in so much of the frames is that one's."""
-_SETTLED_LOOKS, _LOOK_EVERY = 8, 15
+_STRANGE, _PIECE, _STRANGE_PIECE = 0.6, 3, 0.4
+"""An electrode that was on another catheter's shaft in so much of the frames is that one's; sooner where there are few."""
+_FILL = 0.8
+"""An electrode that is missing is looked for within this part of the track's reach."""
+_FEWEST = 3
+"""So many electrodes on a full catheter's shaft that are not its own are another's."""
+_SETTLED_LOOKS, _LOOK_EVERY, _LOOK_AT_UNKNOWN = 8, 15, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class CatheterTracker:
         self._time, self._size = time_s, (result.width, result.height)
         self._follow(found, seen, shafts, time_s)
         self._begin_tracks(seen, shafts, time_s)
+        self._count_rest(seen, shafts)
         self._forget(time_s)
         self._look()
         return reported(result, self._tracks, self._names, seen, time_s, self.limits.forget_s)
@@ -187,6 +192,7 @@ class CatheterTracker:
 
     def _follow(self, found: dict[int, Found], seen: Sightings, shafts: Shafts, time_s: float) -> None:
         """Bring all tracks up to date."""
+        ids = np.array([*(track.id for track in self._tracks), -1])
         for n, track in enumerate(self._tracks):
             if n not in found:
                 track.miss(time_s, self.limits.predict_s)
@@ -194,35 +200,107 @@ class CatheterTracker:
             pairs = found[n].pairs
             seen.key[pairs[:, 1]], seen.track[pairs[:, 1]] = track.keys[pairs[:, 0]], track.id
             shift = track.see(pairs, found[n].expected, seen, time_s)
-            on_main = np.ones(len(track.keys), bool)
-            on_main[pairs[:, 0]] = ~shafts.is_other(n, seen.shafts[pairs[:, 1]])
-            track.count(on_main)
+            host = np.full(len(track.keys), -1)
+            on = seen.shafts[pairs[:, 1]]
+            host[pairs[:, 0]] = ids[shafts.others(n, on)]
+            aside = np.zeros(len(track.keys), bool)
+            aside[pairs[:, 0]] = (on >= 0) & (host[pairs[:, 0]] < 0) & (on != shafts.main.get(n, -1))
+            track.count(host, aside)
             shafts.line_for(n, track, pairs, seen, shift)
-            self._part_with_strangers(track, seen)
+        self._give_back(seen)
+        self._fill(seen)
+        self._free(seen)
+        self._part(seen)
         for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
             owner = shafts.owner[seen.shafts[new]]
-            if owner >= 0:
+            if owner >= 0 and not self._names[self._tracks[owner].id].full:
                 track = self._tracks[owner]
                 seen.track[new], seen.key[new] = track.id, track.add(seen, new)
 
-    def _part_with_strangers(self, track: Track, seen: Sightings) -> None:
-        """Drop electrodes that have been on another catheter's shaft for long: they are that one's."""
-        strange = (track.elsewhere > _STRANGE) & (track.frames >= MATURE)
-        if strange.any():
-            gone = np.isin(seen.key, track.keys[strange]) & (seen.track == track.id)
-            seen.track[gone] = seen.key[gone] = -1
-            track.select(np.flatnonzero(~strange))
+    def _give_back(self, seen: Sightings) -> None:
+        """Electrodes that have been on another catheter's shaft for long become that one's, unless the type claims them."""
+        known = {track.id: track for track in self._tracks}
+        for track in self._tracks:
+            strange = (track.elsewhere > _STRANGE_PIECE) & (track.frames >= MATURE)
+            if not strange.any():
+                continue
+            full = [h in known and self._names[h].full for h in track.host.tolist()]
+            strange &= ~np.isin(track.keys, self._names[track.id].claimed) & ~np.array(full)
+            strange &= (track.believed.sum() <= _PIECE) | (track.elsewhere > _STRANGE)
+            for key, host in zip(track.keys[strange].tolist(), track.host[strange].tolist(), strict=True):
+                self._hand_over(track, key, known.get(host), seen)
+
+    def _fill(self, seen: Sightings) -> None:
+        """Sightings where a type says that an electrode is missing are its track's, if no other type claims them."""
+        tracks = {track.id: track for track in self._tracks}
+        for track in self._tracks:
+            name = self._names[track.id]
+            if track.status is not CatheterStatus.DETECTED or not (name.settled and name.fillers):
+                continue
+            slot = {key: n for n, key in enumerate(track.keys.tolist())}
+            missing = [track.places[slot[f.key]] + f.offset for f in name.fillers if f.key in slot]
+            if not missing or not len(seen.positions):
+                continue
+            reach = np.full(len(missing), _FILL * track.reach)
+            for _, row in mutual_pairs(squared_distances(np.array(missing), seen.positions), reach).tolist():
+                owner = tracks.get(int(seen.track[row]))
+                if owner is None or seen.key[row] < 0:
+                    seen.track[row], seen.key[row] = track.id, track.add(seen, row)
+                elif owner is not track and seen.key[row] not in self._names[owner.id].claimed:
+                    self._hand_over(owner, int(seen.key[row]), track, seen)
+
+    def _free(self, seen: Sightings) -> None:
+        """Electrodes for which a type has no place are left to others: all of a full one's, else those on other shafts."""
+        for track in self._tracks:
+            name = self._names[track.id]
+            if not name.settled or len(track.keys) == len(name.claimed):
+                continue
+            mine = seen.track == track.id
+            shafts = seen.shafts[mine & np.isin(seen.key, name.claimed)]
+            if name.full:
+                strange = track.believed & ~np.isin(track.keys, name.claimed)
+            else:
+                away = mine & (seen.shafts >= 0) & ~np.isin(seen.shafts, shafts)
+                strange = np.isin(track.keys, seen.key[away])
+            for key in track.keys[strange].tolist():
+                self._hand_over(track, key, None, seen)
+
+    def _part(self, seen: Sightings) -> None:
+        """Electrodes that have a shaft of their own most of the time are another catheter, unless the type claims them."""
+        for track in self._tracks:
+            other = (track.aside > _STRANGE) & (track.frames >= MATURE) & track.believed
+            other &= ~np.isin(track.keys, self._names[track.id].claimed)
+            if other.sum() > _PIECE:
+                for key in track.keys[other].tolist():
+                    self._hand_over(track, key, None, seen)
+
+    @staticmethod
+    def _hand_over(owner: Track, key: int, track: Track | None, seen: Sightings) -> None:
+        """Make one track's slot another's, with all that is known of it; only dropped where that has one there."""
+        slot = int(np.flatnonzero(owner.keys == key)[0])
+        taken = -1 if track is None else track.take(owner, slot)
+        mine = (seen.key == key) & (seen.track == owner.id)
+        seen.track[mine], seen.key[mine] = (-1, -1) if track is None or taken < 0 else (track.id, taken)
+        owner.select(np.flatnonzero(owner.keys != key))
 
     def _begin_tracks(self, seen: Sightings, shafts: Shafts, time_s: float) -> None:
-        """A track for every shaft that is no known catheter's and no piece of one."""
+        """A track for every shaft that is no known catheter's and no piece of one, and for what a full one leaves."""
         for shaft, catheter in enumerate(shafts.catheters):
-            if shafts.owner[shaft] >= 0:
-                continue
+            owner = shafts.owner[shaft]
             mine = seen.shafts == shaft
             new = np.flatnonzero(mine & (seen.track < 0))
-            if mine.sum() - len(new) >= max(2.0, _SHARE_OF_PIECE * mine.sum()):
+            if owner >= 0:
+                if len(new) < _FEWEST or not self._names[self._tracks[owner].id].full:
+                    continue
+            elif mine.sum() - len(new) >= max(2.0, _SHARE_OF_PIECE * mine.sum()):
                 continue
             self._add_track(new[seen.ranks[new].argsort()], catheter, seen, time_s)
+
+    def _count_rest(self, seen: Sightings, shafts: Shafts) -> None:
+        """What lies on a track's shaft and is no electrode of any is counted to it all the same."""
+        owners = np.array([*(self._tracks[n].id if n >= 0 else -1 for n in shafts.owner), -1])
+        rest = (seen.track < 0) & (seen.shafts >= 0)
+        seen.track[rest] = owners[seen.shafts[rest]]
 
     def _add_track(self, rows: NDArray[np.intp], catheter: Catheter, seen: Sightings, time_s: float) -> None:
         track = Track(self._next_id, rows, seen, catheter.centerline, catheter.score, time_s)
@@ -232,7 +310,11 @@ class CatheterTracker:
         self._names[track.id] = Naming(self._recognizer)
 
     def _forget(self, time_s: float) -> None:
-        kept = [t for t in self._tracks if time_s - t.seen_at <= self._memory(t)]
+        kept = [
+            t
+            for t in self._tracks
+            if time_s - t.seen_at <= self._memory(t) and (len(t.keys) or not t.born_with)
+        ]
         if len(kept) < len(self._tracks):
             self._tracks = kept
             self._names = {track.id: self._names[track.id] for track in kept}
@@ -258,4 +340,6 @@ class CatheterTracker:
         name = self._names[track.id]
         if name.weight < _SETTLED_LOOKS or name.examined != track.believed_keys:
             return name.looked_at + 1
+        if name.type[0] is None:
+            return name.looked_at + _LOOK_AT_UNKNOWN
         return name.looked_at + _LOOK_EVERY

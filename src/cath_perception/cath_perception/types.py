@@ -89,6 +89,7 @@ class PerceptionResult:
             empty if there is none, None if not computed.
         mask: ``(height, width)`` uint8, 0 or 255; None if not computed.
         times: per-stage times in ms.
+        faint: electrodes below the threshold, by falling score, which only tracking uses: where it expects one.
     """
 
     width: int
@@ -97,3 +98,4 @@ class PerceptionResult:
     catheters: tuple[Catheter, ...] | None
     mask: NDArray[np.uint8] | None
     times: StageTimes = field(default_factory=StageTimes)
+    faint: tuple[Electrode, ...] = ()
