@@ -14,7 +14,7 @@ from cath_perception.errors import BackendError, BundleError
 from cath_perception.network import build
 from cath_perception.perceptor import Perceptor
 from cath_perception.scoring import match
-from cath_training.quantize import add_int8
+from cath_training.quantize import add_int8, calibration_images
 from cath_training.synthetic.still import TEST_SEED, draw_still
 
 openvino = pytest.importorskip("openvino")
@@ -46,6 +46,13 @@ def test_convolutions_are_in_8_bits_and_decoding_is_not(quantized):
     assert len(convolutions) > 15
     assert "Constant" not in kinds  # weights pass a scale, they are not floats
     assert not [name for name in rounded if name.startswith(("__module.rule", "aten::"))]
+
+
+def test_each_calibration_frame_is_another():
+    first, second, third = calibration_images(64, 3, ())
+    assert first.shape == (1, 1, 64, 64)
+    for one, other in ((first, second), (second, third), (first, third)):
+        assert np.abs(one - other).mean() > 1.0  # of 255
 
 
 def test_auto_takes_it_where_the_cpu_has_no_bf16(quantized, tmp_path):

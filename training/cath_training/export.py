@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,21 @@ from cath_perception.network import build
 from cath_perception.perceptor import Perceptor
 from cath_perception.scoring import match
 from cath_training.config import TrainConfig
+from cath_training.data.source import training_angiograms
 from cath_training.quantize import add_int8
 from cath_training.synthetic.still import VALIDATION_SEED, draw_still
 
 LOWEST = 0.1
 
 
-def _collect(perceptor: Perceptor, count: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def _collect(
+    perceptor: Perceptor, count: int, angiograms: Sequence[Path]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """For each validation frame: answers ``(N, 3)`` x, y, score and truths ``(M, 2)`` in network-input px."""
     rows = []
     scale = perceptor.bundle.input_size / 512
     for seed in track(range(VALIDATION_SEED, VALIDATION_SEED + count), "validation frames"):
-        still = draw_still(seed)
+        still = draw_still(seed, 512, angiograms)
         result = perceptor(still.pixels)
         answers = np.array([[e.x * scale, e.y * scale, e.score] for e in result.electrodes]).reshape(-1, 3)
         rows.append((answers, still.electrodes[:, :2].astype(float) * scale))
@@ -114,16 +118,17 @@ def export(
         electrode_threshold=LOWEST,
         training=training,
     )
+    angiograms = training_angiograms(config.data)
     limit = 2.0 * config.input_size / 256
     with tempfile.TemporaryDirectory() as folder:
         draft.save(folder, network)
         with Perceptor.open(folder, "torch", want_mask=False, want_centerlines=False) as perceptor:
-            rows = _collect(perceptor, frames)
+            rows = _collect(perceptor, frames, angiograms)
     floor, slope = fit_sigma(rows, limit)
     threshold = choose_threshold(rows, limit)
     final = replace(draft, electrode_threshold=threshold, sigma_floor=floor, sigma_slope=slope)
     bundle = final.save(out, network, half=True)
-    return add_int8(bundle, calibration) if calibration else bundle
+    return add_int8(bundle, calibration, angiograms) if calibration else bundle
 
 
 def add_figures(path: Path, figures: dict[str, Any]) -> ModelBundle:

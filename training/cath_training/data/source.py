@@ -91,10 +91,11 @@ def make(data: DataConfig, stride: int, seed: int, cache: Path) -> Source:
         images = open_labelled(data.source, Path(data.path))
         return Labelled(images, batch_rule(data, stride), data.held, seed)
     size = bank.BankSize(data.catheters, data.clutter, data.procedural, data.ct)
-    return Synthetic(bank.make(cache, size, seed, _angiograms(data)), batch_rule(data, stride))
+    return Synthetic(bank.make(cache, size, seed, training_angiograms(data)), batch_rule(data, stride))
 
 
-def _angiograms(data: DataConfig) -> list[Path]:
+def training_angiograms(data: DataConfig) -> list[Path]:
+    """The real backgrounds that training may see; none, with a notice, where the folder is not there."""
     folder = Path(data.angiograms)
     paths = sorted(folder.glob("*.jpg"))[: data.angiograms_first]
     if data.angiograms_first and not paths:
