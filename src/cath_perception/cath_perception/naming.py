@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ _SETTLED, _SETTLED_LOOKS = 0.8, 5.0
 _FITS, _FADING, _ORDER, _FIRST_ORDER = -0.5, 0.8, 0.2, 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """Which electrodes of its type's template a track's slots are.
 
@@ -51,6 +52,11 @@ class Layout:
     indices: tuple[int, ...]
     count: int
     template: int
+
+    @cached_property
+    def own(self) -> tuple[int, ...]:
+        """The keys of the slots that are electrodes."""
+        return tuple(key for key, index in zip(self.keys, self.indices, strict=True) if index >= 0)
 
 
 _Look = tuple[NDArray[np.intp], NDArray[np.intp], Pattern, Reading]
@@ -117,9 +123,7 @@ class Naming:
 
     @property
     def _own(self) -> tuple[int, ...]:
-        if self.layout is None:
-            return ()
-        return tuple(k for k, i in zip(self.layout.keys, self.layout.indices, strict=True) if i >= 0)
+        return () if self.layout is None else self.layout.own
 
     def numbering(self, keys: tuple[int, ...]) -> tuple[Sequence[int], tuple[Filler, ...]]:
         """The index of each of these slots, and the electrodes that are missing between them."""
