@@ -11,6 +11,7 @@ import numpy as np
 
 from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
+from cath_perception.compiled import compiled
 from cath_perception.curves import Curves, Floats, arc_lengths
 from cath_perception.paths import greedy_pairs
 from cath_perception.skeleton import Vector, turning
@@ -39,12 +40,19 @@ _RUN_TURN = math.radians(100.0)
 _TANGENT = 8
 
 
-@dataclass(frozen=True)
-class _Projection:
-    """Each electrode's distance from a centreline and its place along it, both ``(N,)``."""
+@dataclass(frozen=True, slots=True)
+class _End:
+    """An end of a shaft: where it is, the unit direction in which it points, and the shaft's width, px."""
 
-    distance: Floats
-    along: Floats
+    point: Floats
+    outward: Vector
+    width: float
+
+    @classmethod
+    def of(cls, shaft: Trace, side: int) -> _End:
+        """The start (0) or the end (1) of a shaft."""
+        x, y = _direction(shaft.points, side).tolist()
+        return cls(shaft.points[-side], (x, y), shaft.width)
 
 
 def group(
@@ -90,25 +98,6 @@ def group(
     return tuple(named), tuple(catheters)
 
 
-def project(positions: Floats, points: Floats) -> _Projection:
-    """The nearest place on a polyline ``(M, 2)`` for each of ``(N, 2)`` positions."""
-    if not len(positions):
-        return _Projection(np.empty(0), np.empty(0))
-    x, y = positions[:, :1] - points[:, 0], positions[:, 1:] - points[:, 1]
-    nearest = (x * x + y * y).argmin(axis=1)
-    along = arc_lengths(points)
-    best, place = np.full(len(positions), np.inf), np.zeros(len(positions))
-    for first in (np.maximum(nearest - 1, 0), np.minimum(nearest, len(points) - 2)):
-        start, step = points[first], points[first + 1] - points[first]
-        length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
-        part = (((positions - start) * step).sum(axis=1) / length**2).clip(0.0, 1.0)
-        offset = positions - start - part[:, None] * step
-        distance = np.hypot(offset[:, 0], offset[:, 1])
-        place = np.where(distance < best, along[first] + part * length, place)
-        best = np.minimum(best, distance)
-    return _Projection(best, place)
-
-
 def _sorted(shafts: Sequence[Trace]) -> list[Trace]:
     return sorted(shafts, key=lambda shaft: -_length(shaft) * shaft.score)
 
@@ -122,11 +111,12 @@ def _joined(shafts: list[Trace], positions: Floats, loose: Floats) -> tuple[list
     """Join shafts between which a run of loose electrodes lies, one pair of ends after another; what stays loose."""
     while len(shafts) > 1:
         ends = [(i, side) for i, shaft in enumerate(shafts) if not shaft.closed for side in (0, 1)]
+        leads = [_End.of(shafts[i], side) for i, side in ends]
         runs: dict[tuple[int, int], Floats] = {}
         for a in range(len(ends) if len(loose) else 0):
             for b in range(a + 1, len(ends)):
                 if ends[a][0] != ends[b][0]:
-                    run = _run(shafts[ends[a][0]], ends[a][1], shafts[ends[b][0]], ends[b][1], loose)
+                    run = _run(leads[a], leads[b], loose)
                     if run is not None:
                         runs[a, b] = run
         pairs = greedy_pairs({pair: float(len(run)) for pair, run in runs.items()})
@@ -142,17 +132,13 @@ def _joined(shafts: list[Trace], positions: Floats, loose: Floats) -> tuple[list
     return shafts, loose
 
 
-def _run(first: Trace, side: int, second: Trace, other: int, loose: Floats) -> Floats | None:
+def _run(first: _End, second: _End, loose: Floats) -> Floats | None:
     """The loose positions, in order, that lead from one end to another in short hops; None if they do not."""
-    start, stop = first.points[-side], second.points[-other]
+    start, stop = first.point, second.point
     chord = stop - start
-    length = float(np.hypot(*chord))
-    width = (first.width + second.width) / 2.0
-    if (
-        length < 1.0
-        or turning(_outward(first, side), _outward(second, other), (float(chord[0]), float(chord[1])))
-        > _RUN_TURN
-    ):
+    x, y = chord.tolist()
+    length, width = math.hypot(x, y), (first.width + second.width) / 2.0
+    if length < 1.0 or turning(first.outward, second.outward, (x, y)) > _RUN_TURN:
         return None
     along = (loose - start) @ chord / length
     aside = np.abs((loose - start) @ np.array((-chord[1], chord[0]))) / length
@@ -206,11 +192,11 @@ def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
         (shaft.points[::-1], along[-1] - along[::-1], along[-1] - places),
     ):
         start = _touches(points, at, shaft.width)
-        ring = np.sort(inner[inner >= start])
-        if start < 0 or len(ring) < _RING_ELECTRODES:
+        ring = np.sort(inner[inner >= start]) if start >= 0.0 else inner[:0]
+        if len(ring) < _RING_ELECTRODES:
             continue
         length = float(at[-1]) - start
-        gaps = np.diff(np.append(ring, ring[0] + length))
+        gaps = np.diff(ring, append=ring[0] + length)
         widest = int(gaps[:-1].argmax())
         if gaps[widest] > _WIDER * gaps[-1]:
             stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
@@ -220,15 +206,17 @@ def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
     return shaft, places
 
 
+@compiled("(f8[:, :], f8[:], f8)")
 def _touches(points: Floats, along: Floats, width: float) -> float:
     """Where along itself a curve comes back to with its end, -1 if nowhere."""
-    before = int(np.searchsorted(along, along[-1] - 6.0 * width))
-    if before == 0:
-        return -1.0
-    away = points[:before] - points[-1]
-    square = (away * away).sum(axis=1)
-    nearest = int(square.argmin())
-    return float(along[nearest]) if square[nearest] <= (1.5 * width) ** 2 else -1.0
+    place, nearest, last = -1.0, np.inf, len(points) - 1
+    for i in range(last):
+        if along[i] >= along[last] - 6.0 * width:
+            break
+        square = (points[i, 0] - points[last, 0]) ** 2 + (points[i, 1] - points[last, 1]) ** 2
+        if square < nearest:
+            place, nearest = along[i], square
+    return place if nearest <= (1.5 * width) ** 2 else -1.0
 
 
 def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
@@ -305,11 +293,6 @@ def _spacing(shaft: Trace) -> float:
 
 def _length(shaft: Trace) -> float:
     return float(arc_lengths(shaft.points)[-1])
-
-
-def _outward(shaft: Trace, side: int) -> Vector:
-    x, y = _direction(shaft.points, side).tolist()
-    return x, y
 
 
 def _direction(points: Floats, side: int) -> Floats:

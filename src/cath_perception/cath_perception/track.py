@@ -227,8 +227,11 @@ class Track:
         at = self._gap_for(np.asarray(values[0]))
         key, self.next_key = self.next_key, self.next_key + 1
         for name, value in zip(_COLUMNS, (key, *values), strict=True):
-            setattr(self, name, np.insert(getattr(self, name), at, value, axis=0))
-        earlier = np.insert(np.insert(self.earlier, at, 0.0, axis=0), at, 0.0, axis=1)
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate((column[:at], (value,), column[at:])))
+        earlier = np.zeros((len(self.keys), len(self.keys)))
+        others = np.flatnonzero(self.keys != key)
+        earlier[np.ix_(others, others)] = self.earlier
         earlier[:at, at], earlier[at, :at] = 1.0, -1.0
         earlier[at + 1 :, at], earlier[at, at + 1 :] = -1.0, 1.0
         self.earlier = earlier
@@ -238,7 +241,7 @@ class Track:
         if len(self.places) < 2:
             return self._end_for(place)
         away = np.hypot(*(self.places - place).T)
-        gaps = np.hypot(*np.diff(self.places, axis=0).T)
+        gaps = np.hypot(*(self.places[1:] - self.places[:-1]).T)
         longer = np.concatenate((away[:1], (away[:-1] + away[1:] - gaps), away[-1:]))
         return int(longer.argmin())
 
