@@ -32,7 +32,9 @@ def exchange(tracks: Sequence[Track], names: Mapping[int, Naming], seen: Sightin
         _part(track, names[track.id], seen)
 
 
-def _give_back(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming], seen: Sightings) -> None:
+def _give_back(
+    track: Track, known: Mapping[int, Track], names: Mapping[int, Naming], seen: Sightings
+) -> None:
     """Electrodes that have been on another catheter's shaft for long become that one's, unless the type claims them."""
     strange = (track.elsewhere > _STRANGE_PIECE) & (track.frames >= MATURE)
     if not strange.any():

@@ -107,7 +107,8 @@ class Recognizer:
         """
         reading = self._read(pattern)
         count = len(pattern.along)
-        if allow_false and count >= 4 and len(reading.scores) and reading.scores.max() < SURE:
+        nothing = allow_false and count >= 4 and len(reading.scores) and reading.scores.max() < SURE
+        if nothing and self._variants_of(count - 1) is not None:
             for left_out in range(count):
                 other = self._read(pattern.without(left_out))
                 better = other.scores - _FALSE > reading.scores

@@ -88,7 +88,8 @@ def _apart(first: Centerline | None, second: Centerline | None, shift: Floats) -
     """Mean distance in px of the shorter of two curves from the other, the first shifted; infinite without one."""
     if first is None or second is None:
         return math.inf
-    return _distance(first.points, second.points, float(shift[0]), float(shift[1]))
+    one, other = (np.ascontiguousarray(line.points, np.float32) for line in (first, second))
+    return _distance(one, other, float(shift[0]), float(shift[1]))
 
 
 @compiled("(f4[:, ::1], f4[:, ::1], f8, f8)")
