@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cath_perception.catheters import group, project
+from cath_perception.catheters import group
 from cath_perception.centerline import Trace
 from cath_perception.types import Electrode
 
@@ -159,10 +159,3 @@ def test_ring_that_goes_round_further_begins_at_its_widest_gap():
     electrodes, _ = grouped(positions[gap].tolist(), [shaft])
     order = np.array([e.index for e in electrodes])[np.argsort(gap)]
     assert abs(np.diff(order)).tolist() == [1] * (len(at) - 1)
-
-
-def test_projection_lies_between_vertices():
-    points = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)])
-    onto = project(np.array([(3.0, 2.0), (10.0, 4.0), (13.0, 14.0)]), points)
-    assert onto.distance.tolist() == pytest.approx([2.0, 0.0, 5.0])
-    assert onto.along.tolist() == pytest.approx([3.0, 14.0, 20.0])

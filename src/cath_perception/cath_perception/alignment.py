@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from cath_perception.compiled import compiled
+
 Floats = NDArray[np.float64]
 Pairs = NDArray[np.intp]
 
@@ -30,19 +32,39 @@ def best_shift(before: Floats, now: Floats, gate: float, reach: float) -> tuple[
         gate: the longest shift considered, px.
         reach: how far from its shifted place a point may be found, px; the nearer, the more it counts.
     """
-    apart = now[None, :, :] - before[:, None, :]
-    shifts = apart.reshape(-1, 2)
-    length = np.hypot(shifts[:, 0], shifts[:, 1])
-    near = length <= gate
-    shifts, length = shifts[near], length[near]
-    if not len(shifts):
-        return np.zeros(2), 0.0
-    x = apart[None, :, :, 0] - shifts[:, 0, None, None]
-    y = apart[None, :, :, 1] - shifts[:, 1, None, None]
-    missed = (x * x + y * y).min(axis=2)
-    explained = np.maximum(1.0 - missed / reach**2, 0.0).sum(axis=1)
-    best = int((explained - _FAR / gate * length).argmax())
-    return shifts[best], float(explained[best])
+    x, y, explained = _best_shift(np.ascontiguousarray(before), np.ascontiguousarray(now), gate, reach)
+    return np.array((x, y)), explained
+
+
+@compiled("(f8[:, ::1], f8[:, ::1], f8, f8)")
+def _best_shift(before: Floats, now: Floats, gate: float, reach: float) -> tuple[float, float, float]:
+    """See ``best_shift``; tries all shifts that lay one point over another."""
+    best, best_x, best_y, most = -np.inf, 0.0, 0.0, 0.0
+    for i in range(len(before)):
+        for j in range(len(now)):
+            x, y = now[j, 0] - before[i, 0], now[j, 1] - before[i, 1]
+            length = math.hypot(x, y)
+            if length <= gate:
+                far = _FAR / gate * length
+                explained = _explained(before, now, x, y, reach, best + far)
+                if explained - far > best:
+                    best, best_x, best_y, most = explained - far, x, y, explained
+    return best_x, best_y, most
+
+
+@compiled()
+def _explained(before: Floats, now: Floats, x: float, y: float, reach: float, least: float) -> float:
+    """How many points a shift lays over others, each less the farther off; anything lower where it is below ``least``."""
+    explained = 0.0
+    for i in range(len(before)):
+        if explained + (len(before) - i) < least:
+            break
+        missed = np.inf
+        for j in range(len(now)):
+            away_x, away_y = now[j, 0] - before[i, 0] - x, now[j, 1] - before[i, 1] - y
+            missed = min(missed, away_x * away_x + away_y * away_y)
+        explained += max(1.0 - missed / reach**2, 0.0)
+    return explained
 
 
 def mutual_pairs(squares: Floats, reach: Floats | float) -> Pairs:

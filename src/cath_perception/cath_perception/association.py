@@ -82,8 +82,12 @@ def _with_faint(
     pairs: Pairs, together: Floats, seen: Sightings, faint: NDArray[np.intp], limit: Floats
 ) -> Pairs:
     """The pairs and those of slots not found yet with faint sightings that lie where they should."""
-    missed = np.setdiff1d(np.arange(len(together)), pairs[:, 0])
-    if not len(faint) or not len(missed):
+    if not len(faint):
+        return pairs
+    free = np.ones(len(together), bool)
+    free[pairs[:, 0]] = False
+    missed = np.flatnonzero(free)
+    if not len(missed):
         return pairs
     near = _FAINT * limit[missed]
     more = mutual_pairs(_squares(together[missed], seen.positions[faint], near), near)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import itemgetter
 
 import numpy as np
 
 from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
-from cath_perception.curves import Curves, Floats, arc_lengths
-from cath_perception.paths import greedy_pairs
-from cath_perception.skeleton import Vector, turning
+from cath_perception.compiled import compiled
+from cath_perception.curves import Floats, arc_lengths
+from cath_perception.ends import TANGENT, direction, joined, length_of, reaching_tips
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
-_TIP_REACH = 3.0
-"""An electrode beyond an end of a centreline, and in its direction, is this far away at most."""
-_HOP = 4.0
-"""Neighbouring electrodes of a run that joins two centrelines are this far apart at most."""
 _BORDER = 1.5
 """An end this near to the image's border is where the shaft enters."""
 
@@ -34,17 +30,6 @@ _LONG_TIP = 1.6
 """A tip electrode is this many times as long as the others."""
 _TIP_SIZE = 0.4
 """What that counts for in finding the tip, in lengths of the shaft."""
-_TIP_TURN = math.radians(45.0)
-_RUN_TURN = math.radians(100.0)
-_TANGENT = 8
-
-
-@dataclass(frozen=True)
-class _Projection:
-    """Each electrode's distance from a centreline and its place along it, both ``(N,)``."""
-
-    distance: Floats
-    along: Floats
 
 
 def group(
@@ -66,8 +51,8 @@ def group(
     owner, along = assign(positions, shafts)
     loose = positions[owner < 0]
     if shafts and len(loose):
-        reaching, loose = _joined(shafts, positions, loose)
-        reaching = [_reaching_tips(shaft, loose) for shaft in reaching]
+        reaching, loose = joined(shafts, positions, loose)
+        reaching = [reaching_tips(shaft, loose) for shaft in reaching]
         if any(new is not old for new, old in zip(reaching, shafts, strict=False)):
             shafts = _sorted(reaching)
             owner, along = assign(positions, shafts)
@@ -90,109 +75,13 @@ def group(
     return tuple(named), tuple(catheters)
 
 
-def project(positions: Floats, points: Floats) -> _Projection:
-    """The nearest place on a polyline ``(M, 2)`` for each of ``(N, 2)`` positions."""
-    if not len(positions):
-        return _Projection(np.empty(0), np.empty(0))
-    x, y = positions[:, :1] - points[:, 0], positions[:, 1:] - points[:, 1]
-    nearest = (x * x + y * y).argmin(axis=1)
-    along = arc_lengths(points)
-    best, place = np.full(len(positions), np.inf), np.zeros(len(positions))
-    for first in (np.maximum(nearest - 1, 0), np.minimum(nearest, len(points) - 2)):
-        start, step = points[first], points[first + 1] - points[first]
-        length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
-        part = (((positions - start) * step).sum(axis=1) / length**2).clip(0.0, 1.0)
-        offset = positions - start - part[:, None] * step
-        distance = np.hypot(offset[:, 0], offset[:, 1])
-        place = np.where(distance < best, along[first] + part * length, place)
-        best = np.minimum(best, distance)
-    return _Projection(best, place)
-
-
 def _sorted(shafts: Sequence[Trace]) -> list[Trace]:
-    return sorted(shafts, key=lambda shaft: -_length(shaft) * shaft.score)
+    return sorted(shafts, key=lambda shaft: -length_of(shaft) * shaft.score)
 
 
 def _named(e: Electrode, catheter: int, index: int) -> Electrode:
     """The electrode with its catheter and index; three times as fast as ``dataclasses.replace``."""
     return Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, catheter, index, e.visible)
-
-
-def _joined(shafts: list[Trace], positions: Floats, loose: Floats) -> tuple[list[Trace], Floats]:
-    """Join shafts between which a run of loose electrodes lies, one pair of ends after another; what stays loose."""
-    while len(shafts) > 1:
-        ends = [(i, side) for i, shaft in enumerate(shafts) if not shaft.closed for side in (0, 1)]
-        runs: dict[tuple[int, int], Floats] = {}
-        for a in range(len(ends) if len(loose) else 0):
-            for b in range(a + 1, len(ends)):
-                if ends[a][0] != ends[b][0]:
-                    run = _run(shafts[ends[a][0]], ends[a][1], shafts[ends[b][0]], ends[b][1], loose)
-                    if run is not None:
-                        runs[a, b] = run
-        pairs = greedy_pairs({pair: float(len(run)) for pair, run in runs.items()})
-        if not pairs:
-            break
-        a, b = pairs[0]
-        (i, side), (j, other) = ends[a], ends[b]
-        first = shafts[i].points if side else shafts[i].points[::-1]
-        second = shafts[j].points[::-1] if other else shafts[j].points
-        whole = _merged(shafts[i], shafts[j], np.concatenate((first, runs[a, b], second)))
-        shafts = [shaft for n, shaft in enumerate(shafts) if n not in (i, j)] + [whole]
-        loose = positions[assign(positions, shafts)[0] < 0]
-    return shafts, loose
-
-
-def _run(first: Trace, side: int, second: Trace, other: int, loose: Floats) -> Floats | None:
-    """The loose positions, in order, that lead from one end to another in short hops; None if they do not."""
-    start, stop = first.points[-side], second.points[-other]
-    chord = stop - start
-    length = float(np.hypot(*chord))
-    width = (first.width + second.width) / 2.0
-    if (
-        length < 1.0
-        or turning(_outward(first, side), _outward(second, other), (float(chord[0]), float(chord[1])))
-        > _RUN_TURN
-    ):
-        return None
-    along = (loose - start) @ chord / length
-    aside = np.abs((loose - start) @ np.array((-chord[1], chord[0]))) / length
-    between = (along > 0) & (along < length) & (aside <= max(width, 0.2 * length))
-    run = loose[between][np.argsort(along[between])]
-    if not len(run):
-        return None
-    hops = np.diff(np.concatenate((start[None], run, stop[None])), axis=0)
-    return run if np.hypot(hops[:, 0], hops[:, 1]).max() <= _HOP * width else None
-
-
-def _merged(first: Trace, second: Trace, points: Floats) -> Trace:
-    """One evenly spaced trace; width and score are weighted by length."""
-    lengths = _length(first), _length(second)
-    part = lengths[0] / max(sum(lengths), 1e-9)
-    return Trace(
-        _even(points, _spacing(first)),
-        part * first.width + (1.0 - part) * second.width,
-        part * first.score + (1.0 - part) * second.score,
-    )
-
-
-def _reaching_tips(shaft: Trace, loose: Floats) -> Trace:
-    """Carry open ends on to electrodes that lie just beyond them."""
-    if shaft.closed or not len(loose):
-        return shaft
-    points = shaft.points
-    for side in (0, 1):
-        while len(loose):
-            outward = _direction(points, side)
-            away = loose - points[-side]
-            distance = np.hypot(away[:, 0], away[:, 1])
-            ahead = away @ outward >= math.cos(_TIP_TURN) * distance
-            usable = ahead & (distance <= _TIP_REACH * shaft.width) & (distance > 1.0)
-            if not usable.any():
-                break
-            nearest = int(np.where(usable, distance, np.inf).argmin())
-            tip, loose = loose[[nearest]], np.delete(loose, nearest, axis=0)
-            points = np.concatenate((points, tip) if side else (tip, points))
-    return shaft if points is shaft.points else replace(shaft, points=_even(points, _spacing(shaft)))
 
 
 def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
@@ -206,11 +95,11 @@ def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
         (shaft.points[::-1], along[-1] - along[::-1], along[-1] - places),
     ):
         start = _touches(points, at, shaft.width)
-        ring = np.sort(inner[inner >= start])
-        if start < 0 or len(ring) < _RING_ELECTRODES:
+        ring = np.sort(inner[inner >= start]) if start >= 0.0 else inner[:0]
+        if len(ring) < _RING_ELECTRODES:
             continue
         length = float(at[-1]) - start
-        gaps = np.diff(np.append(ring, ring[0] + length))
+        gaps = np.diff(ring, append=ring[0] + length)
         widest = int(gaps[:-1].argmax())
         if gaps[widest] > _WIDER * gaps[-1]:
             stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
@@ -220,15 +109,17 @@ def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
     return shaft, places
 
 
+@compiled("(f8[:, :], f8[:], f8)")
 def _touches(points: Floats, along: Floats, width: float) -> float:
     """Where along itself a curve comes back to with its end, -1 if nowhere."""
-    before = int(np.searchsorted(along, along[-1] - 6.0 * width))
-    if before == 0:
-        return -1.0
-    away = points[:before] - points[-1]
-    square = (away * away).sum(axis=1)
-    nearest = int(square.argmin())
-    return float(along[nearest]) if square[nearest] <= (1.5 * width) ** 2 else -1.0
+    place, nearest, last = -1.0, np.inf, len(points) - 1
+    for i in range(last):
+        if along[i] >= along[last] - 6.0 * width:
+            break
+        square = (points[i, 0] - points[last, 0]) ** 2 + (points[i, 1] - points[last, 1]) ** 2
+        if square < nearest:
+            place, nearest = along[i], square
+    return place if nearest <= (1.5 * width) ** 2 else -1.0
 
 
 def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
@@ -245,7 +136,7 @@ def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
 
 def _from_tip(shaft: Trace, along: Floats, largest: int, width: int, height: int) -> tuple[Floats, Floats]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
-    length = _length(shaft)
+    length = length_of(shaft)
     if shaft.closed:
         return _from_gap(shaft.points, along, length)
     if _tip_is_start(shaft, along, length, largest, width, height):
@@ -273,13 +164,13 @@ def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trac
         end = shaft.points[-side]
         away = ring.points - end
         nearest = int((away * away).sum(axis=1).argmin())
-        inward = _direction(shaft.points, side)
+        inward = direction(shaft.points, side)
         if np.hypot(*away[nearest]) > _ENTERS * ring.width or away[nearest] @ inward < 0:
             continue
-        after = ring.points[(nearest + _TANGENT) % len(ring.points)]
-        before = ring.points[nearest - _TANGENT]
+        after = ring.points[(nearest + TANGENT) % len(ring.points)]
+        before = ring.points[nearest - TANGENT]
         if (after - before) @ inward > 0:
-            return replace(ring, points=ring.points[::-1]), _length(ring) - places
+            return replace(ring, points=ring.points[::-1]), length_of(ring) - places
     return ring, places
 
 
@@ -288,32 +179,7 @@ def _from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Flo
     if not len(along):
         return points, along
     places = np.sort(along)
-    gaps = np.diff(np.concatenate((places, places[:1] + length)))
+    gaps = np.diff(places, append=places[0] + length)
     start = float(places[(int(gaps.argmax()) + 1) % len(places)])
     first = int(np.searchsorted(arc_lengths(points), start)) % len(points)
     return np.roll(points, -first, axis=0), (along - start) % length
-
-
-def _even(points: Floats, spacing: float) -> Floats:
-    even, _ = Curves.of([points], [False]).even(spacing, np.ones(len(points), bool))
-    return even.smooth().points
-
-
-def _spacing(shaft: Trace) -> float:
-    return _length(shaft) / (len(shaft.points) - 1)
-
-
-def _length(shaft: Trace) -> float:
-    return float(arc_lengths(shaft.points)[-1])
-
-
-def _outward(shaft: Trace, side: int) -> Vector:
-    x, y = _direction(shaft.points, side).tolist()
-    return x, y
-
-
-def _direction(points: Floats, side: int) -> Floats:
-    """Unit direction in which a curve leaves at its start (0) or end (1)."""
-    ordered = points if side else points[::-1]
-    away = ordered[-1] - ordered[max(0, len(ordered) - 1 - _TANGENT)]
-    return away / max(float(np.hypot(*away)), 1e-9)

@@ -157,10 +157,11 @@ def _filtered(
     return filtered
 
 
+@compiled("(f8[:, :],)")
 def arc_lengths(points: Floats) -> Floats:
     """Length along the curve from its start to each of ``(N, 2)`` points."""
-    steps = points[1:] - points[:-1]
-    along = np.empty(len(points))
-    along[0] = 0.0
-    np.cumsum(np.hypot(steps[:, 0], steps[:, 1]), out=along[1:])
+    along = np.zeros(len(points))
+    for i in range(1, len(points)):
+        step = math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
+        along[i] = along[i - 1] + step
     return along

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
+from cath_perception.layout import Filler, Layout, fillers_of
 from cath_perception.ordering import Arrangement, Rounds, arrangements, going_round, on_ring
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, Reading, Recognizer
-from cath_perception.templates import Template
 from cath_perception.track import Track
 
 _MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
@@ -36,38 +36,12 @@ _SETTLED, _SETTLED_LOOKS = 0.8, 5.0
 _FITS, _FADING, _ORDER, _FIRST_ORDER = -0.5, 0.8, 0.2, 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Which electrodes of its type's template a track's slots are.
-
-    Attributes:
-        keys: of the slots, from the tip.
-        indices: their indices on the catheter; -1 for one that is no electrode.
-        count: how many electrodes the template has.
-        template: its index.
-    """
-
-    keys: tuple[int, ...]
-    indices: tuple[int, ...]
-    count: int
-    template: int
-
-
 _Look = tuple[NDArray[np.intp], NDArray[np.intp], Pattern, Reading]
 """Slots, their order, pattern and reading."""
 
 
 def _best_score(look: _Look) -> float:
     return float(look[3].scores.max(initial=_WORST))
-
-
-@dataclass(frozen=True, slots=True)
-class Filler:
-    """An electrode that is missing: its index, and its offset in px from the slot (by key) that it moves with."""
-
-    index: int
-    key: int
-    offset: tuple[float, float]
 
 
 class Naming:
@@ -117,9 +91,7 @@ class Naming:
 
     @property
     def _own(self) -> tuple[int, ...]:
-        if self.layout is None:
-            return ()
-        return tuple(k for k, i in zip(self.layout.keys, self.layout.indices, strict=True) if i >= 0)
+        return () if self.layout is None else self.layout.own
 
     def numbering(self, keys: tuple[int, ...]) -> tuple[Sequence[int], tuple[Filler, ...]]:
         """The index of each of these slots, and the electrodes that are missing between them."""
@@ -262,45 +234,4 @@ class Naming:
                 self.layout, keys=tuple(k for k, _ in kept), indices=tuple(i for _, i in kept)
             )
         template = self._recognizer.templates[self.layout.template]
-        self.fillers = _fillers(track, self.layout, template, line)
-
-
-def _fillers(track: Track, layout: Layout, template: Template, line: Floats | None) -> tuple[Filler, ...]:
-    """Where the electrodes that are missing should be, beside their neighbours."""
-    known = [
-        (index, slot)
-        for index, slot in zip(layout.indices, _slots(track, layout.keys), strict=True)
-        if index >= 0
-    ]
-    fillers = []
-    if len(known) < 2:
-        return ()
-    for index in sorted(set(range(layout.count)) - {i for i, _ in known}):
-        place = _interpolated(track, known, template.centres, index, line)
-        nearest = min(known, key=lambda pair: abs(template.centres[pair[0]] - template.centres[index]))[1]
-        if place is not None:
-            x, y = (place - track.places[nearest]).tolist()
-            fillers.append(Filler(index, int(track.keys[nearest]), (x, y)))
-    return tuple(fillers)
-
-
-def _slots(track: Track, keys: tuple[int, ...]) -> list[int]:
-    place = {key: slot for slot, key in enumerate(track.keys.tolist())}
-    return [place[key] for key in keys]
-
-
-def _interpolated(
-    track: Track, known: list[tuple[int, int]], centres: Floats, index: int, line: Floats | None
-) -> Floats | None:
-    """The place of one electrode by its distance in mm from its two nearest neighbours on either side."""
-    after = next((n for n, (i, _) in enumerate(known) if i > index), len(known))
-    after = min(max(after, 1), len(known) - 1)
-    (i, a), (j, b) = known[after - 1], known[after]
-    part = float((centres[index] - centres[i]) / (centres[j] - centres[i]))
-    first, second = track.places[a], track.places[b]
-    place = first + part * (second - first)
-    if line is None:
-        return place if 0.0 < part < 1.0 else None
-    off = line - place
-    nearest = line[int((off * off).sum(axis=1).argmin())]
-    return nearest if np.hypot(*(nearest - place)) <= 2.0 * track.width else place
+        self.fillers = fillers_of(track, self.layout, template, line)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cath_perception.compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -172,29 +175,44 @@ def going_round(positions: Floats, angles: Floats, rounds: Rounds, chosen: int) 
     return Arrangement(order, along, 0.0, np.abs(turned - turned[0]), rounds)
 
 
+@compiled("(f8[:, :], f8[:, :])")
 def _places(positions: Floats, line: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Nearest place of each position along a line and distance from it; the place on another branch that is nearly as
     near, or NaN, and how much farther that is (px^2)."""
-    steps = np.diff(line, axis=0)
-    arcs = np.concatenate(([0.0], np.cumsum(_lengths(steps))))
-    x, y = positions[:, :1] - line[:, 0], positions[:, 1:] - line[:, 1]
-    squares = x * x + y * y
-    nearest = squares.argmin(axis=1)
-    off = np.sqrt(squares[np.arange(len(positions)), nearest])
-    places = arcs[nearest] + _ahead(positions, line, nearest)
-    far = np.abs(arcs - places[:, None]) > _APART + off[:, None]
-    rivals = np.where(far, squares, np.inf)
-    second = rivals.argmin(axis=1)
-    away = rivals[np.arange(len(positions)), second]
-    other = arcs[second] + _ahead(positions, line, second)
-    return places, off, np.where(away <= (off + _NEARER) ** 2, other, np.nan), away - off * off
+    arcs, count = np.zeros(len(line)), len(positions)
+    for i in range(1, len(line)):
+        arcs[i] = arcs[i - 1] + math.hypot(line[i, 0] - line[i - 1, 0], line[i, 1] - line[i - 1, 1])
+    places, off, other, farther = np.empty(count), np.empty(count), np.full(count, np.nan), np.empty(count)
+    for n in range(count):
+        x, y = positions[n]
+        nearest, least = _nearest(x, y, line, arcs, -1.0, -1.0)
+        places[n], off[n] = arcs[nearest] + _ahead(x, y, line, nearest), math.sqrt(least)
+        second, away = _nearest(x, y, line, arcs, places[n], _APART + off[n])
+        if away <= (off[n] + _NEARER) ** 2:
+            other[n] = arcs[second] + _ahead(x, y, line, second)
+        farther[n] = away - off[n] * off[n]
+    return places, off, other, farther
 
 
-def _ahead(positions: Floats, line: Floats, vertex: NDArray[np.intp]) -> Floats:
-    """How far each position lies beyond its vertex of the line, along it."""
-    tangent = line[np.minimum(vertex + 1, len(line) - 1)] - line[np.maximum(vertex - 1, 0)]
-    spacing = np.maximum(_lengths(tangent), 1e-9)
-    return np.clip(((positions - line[vertex]) * tangent).sum(axis=1) / spacing, -spacing, spacing)
+@compiled()
+def _nearest(x: float, y: float, line: Floats, arcs: Floats, place: float, apart: float) -> tuple[int, float]:
+    """The vertex nearest to a point of those farther than ``apart`` from a place along the line; its distance squared."""
+    nearest, least = 0, np.inf
+    for i in range(len(line)):
+        square = (x - line[i, 0]) ** 2 + (y - line[i, 1]) ** 2
+        if square < least and abs(arcs[i] - place) > apart:
+            nearest, least = i, square
+    return nearest, least
+
+
+@compiled()
+def _ahead(x: float, y: float, line: Floats, vertex: int) -> float:
+    """How far a point lies beyond its vertex of the line, along it."""
+    after, before = min(vertex + 1, len(line) - 1), max(vertex - 1, 0)
+    along, down = line[after, 0] - line[before, 0], line[after, 1] - line[before, 1]
+    spacing = max(math.hypot(along, down), 1e-9)
+    ahead = ((x - line[vertex, 0]) * along + (y - line[vertex, 1]) * down) / spacing
+    return min(max(ahead, -spacing), spacing)
 
 
 def _lengths(vectors: Floats) -> Floats:

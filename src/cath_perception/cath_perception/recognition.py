@@ -10,33 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cath_perception.likelihood import best_of_kinds, log_odds
 from cath_perception.pattern import Pattern, patterns_of
 from cath_perception.templates import Floats, Template, load_templates
 from cath_perception.types import Catheter
 
-_SHAFT_MM = 2.0
-_STRETCHED, _STRETCH_SPREAD, _MOST_STRETCHED = 0.2, 0.15, 12.0
-_SHORTENED, _SHORT_SPREAD = -0.9, 0.3
-"""The logarithm of px per mm along the shaft beside that across it, the width: nowhere much above 0, and on the average not
-far below."""
-_FREE_SCALE = 1.5
-_SCALE_SPREAD, _SCALE_REACH_MM = 0.5, 12.0
-"""Foreshortening: the logarithm of px per mm is free as a whole, and wanders by so much over so many mm."""
-_DESIGN_SPREAD, _RING_SPREAD, _POSITION_PX = 0.10, 0.16, 0.8
-"""What a gap's logarithm may be off for its maker's tolerances (round a loop: for its shape), and a position for the
-detector's."""
-_TIP_PX, _TIP_SPREAD_MM, _TIP_SPREAD, _MOST_SLANT = 1.5, 0.4, 0.25, 0.25
-"""How much longer a tip electrode is than the rings: what that may be off in px, in mm, and as a part of it."""
-_ANY_SPREAD = 0.6
-"""Spread of the logarithms of gaps in a pattern that no template describes."""
 _MISSING, _TIP_MISSING, _FALSE = 3.0, 0.5, 3.0
 """Costs, in natural logarithms of odds, of an electrode that was not seen, of its being the tip's, and of one that is
 none."""
 _MOST_MISSING, _MOST_MISSING_OF_FEW, _FEW = 2, 3, 10
-_ON_RING, _LEAST_ANGLE = 3.0, 0.02
-_WORST = -99.0
 SURE = 2.0
 """A score that needs no second thought."""
+_NONE = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +107,13 @@ class Recognizer:
         """
         reading = self._read(pattern)
         count = len(pattern.along)
-        if allow_false and count >= 4 and len(reading.scores) and reading.scores.max() < SURE:
+        nothing = allow_false and count >= 4 and len(reading.scores) and reading.scores.max() < SURE
+        if nothing and self._variants_of(count - 1) is not None:
             for left_out in range(count):
                 other = self._read(pattern.without(left_out))
                 better = other.scores - _FALSE > reading.scores
+                if not better.any():
+                    continue
                 reading.scores[better] = other.scores[better] - _FALSE
                 reading.templates[better] = other.templates[better]
                 reading.margins[better] = other.margins[better]
@@ -140,44 +128,17 @@ class Recognizer:
         margins = np.zeros(len(self.types))
         variants = self._variants_of(count)
         if variants is not None:
-            every = self._compared(pattern, variants)
-            for best in _best_of_each(variants.kind, every):
-                kind = variants.kind[best]
-                others = np.where(variants.template == variants.template[best], every, -np.inf)
-                others[best] = -np.inf
-                margins[kind] = every[best] - max(float(others.max()), _WORST)
-                scores[kind], places[kind], templates[kind] = (
-                    every[best],
-                    variants.kept[best],
-                    variants.template[best],
-                )
+            angles = _NONE if pattern.angles is None else np.ascontiguousarray(pattern.angles)
+            along, lengths = np.ascontiguousarray(pattern.along), np.ascontiguousarray(pattern.lengths)
+            expected = variants.log_gaps, variants.tip_excess, variants.diameter, variants.circle
+            every = log_odds(along, lengths, angles, pattern.width, *expected)
+            every -= variants.penalty + pattern.cost
+            best, margins = best_of_kinds(every, variants.kind, variants.template, len(self.types))
+            there = np.flatnonzero(best >= 0)
+            best = best[there]
+            scores[there], places[there] = every[best], variants.kept[best]
+            templates[there] = variants.template[best]
         return Reading(scores, places, templates, margins)
-
-    def _compared(self, pattern: Pattern, variants: _Variants) -> Floats:
-        """``(K,)`` log odds of each variant."""
-        gaps = np.maximum(np.diff(pattern.along), 0.5)
-        middle = (pattern.along[:-1] + pattern.along[1:]) / 2.0 * (_SHAFT_MM / pattern.width)
-        off = (_POSITION_PX / gaps) ** 2
-        apart = np.log(gaps) - variants.log_gaps
-        fit = _smooth_density(apart, middle, off + _DESIGN_SPREAD**2) - _any_density(np.log(gaps), off)
-        excess = float(pattern.lengths[0] - np.sort(pattern.lengths[1:])[(len(gaps) - 1) // 2])
-        stretch = apart - np.log(pattern.width / variants.diameter)[:, None]
-        fit -= _too_long(stretch, off)
-        scores = fit + _tip_density(
-            excess,
-            variants.tip_excess,
-            np.exp(apart[:, :2].mean(axis=1)),
-            pattern.lengths[0] * min(_POSITION_PX / gaps[0], _MOST_SLANT),
-        )
-        if pattern.angles is None:
-            scores[variants.circle] = -np.inf
-        elif variants.circle.any():
-            round_it = np.log(np.maximum(np.diff(pattern.angles), _LEAST_ANGLE))
-            apart = round_it - variants.log_gaps[variants.circle]
-            ring = _smooth_density(apart, middle, off + _RING_SPREAD**2) - _any_density(round_it, off)
-            scores -= _ON_RING
-            scores[variants.circle] = ring + _ON_RING
-        return scores - variants.penalty - pattern.cost
 
     def _variants_of(self, seen: int) -> _Variants | None:
         if seen not in self._variants:
@@ -210,52 +171,3 @@ def _variants(templates: tuple[Template, ...], types: tuple[str, ...], seen: int
     if not rows:
         return None
     return _Variants(*(np.array(column) for column in zip(*rows, strict=True)))
-
-
-def _best_of_each(kind: NDArray[np.intp], scores: Floats) -> list[int]:
-    """The index of the best score of each kind that is there."""
-    order = scores.argsort()
-    best = dict(zip(kind[order].tolist(), order.tolist(), strict=True))  # the last of a kind stays
-    return list(best.values())
-
-
-def _smooth_density(values: Floats, middle: Floats, noise: Floats) -> Floats:
-    """Log density but for a constant of each row of log scales ``(K, n)``, smooth along the shaft (``middle`` in mm)."""
-    far = np.abs(middle[:, None] - middle[None, :]) * (math.sqrt(3.0) / _SCALE_REACH_MM)
-    covariance = _FREE_SCALE**2 + _SCALE_SPREAD**2 * ((1.0 + far) * np.exp(-far))  # Matern, 3/2
-    covariance.flat[:: len(middle) + 1] += noise
-    values = values - values.mean(axis=1, keepdims=True)
-    _, log_determinant = np.linalg.slogdet(covariance)
-    quadratic = ((values @ np.linalg.inv(covariance)) * values).sum(axis=1)
-    return np.asarray(-0.5 * (quadratic + log_determinant))
-
-
-def _any_density(values: Floats, noise: Floats) -> float:
-    """The same of one row ``(n,)`` of log gaps of any pattern."""
-    values = values - values.mean()
-    weight = 1.0 / (noise + _DESIGN_SPREAD**2 + _ANY_SPREAD**2)
-    total, common = float(weight.sum()), float(weight @ values)
-    free = 1.0 + _FREE_SCALE**2 * total
-    quadratic = float(weight @ (values * values)) - _FREE_SCALE**2 * common * common / free
-    return -0.5 * (quadratic + math.log(free) - float(np.log(weight).sum()))
-
-
-def _too_long(stretch: Floats, noise: Floats) -> Floats:
-    """``(K,)`` what speaks against gaps that look longer than no foreshortening allows, or far shorter on the average."""
-    longer = np.square(np.maximum(stretch - _STRETCHED, 0.0)) / (2.0 * (_STRETCH_SPREAD**2 + noise))
-    shorter = np.minimum(stretch.mean(axis=1) - _SHORTENED, 0.0) / _SHORT_SPREAD
-    return np.minimum(longer.sum(axis=1), _MOST_STRETCHED) + 0.5 * shorter * shorter
-
-
-def _tip_density(seen: float, expected_mm: Floats, scale: Floats, slant: float) -> Floats:
-    """Log odds of the tip electrode being so much longer (px) than the rings, at so many px per mm, against any length.
-
-    ``slant``: what not knowing the shaft's direction may make of it, px.
-    """
-    expected = expected_mm * scale
-    spread = np.sqrt(
-        _TIP_PX**2 + slant * slant + np.square(_TIP_SPREAD_MM * scale) + np.square(_TIP_SPREAD * expected)
-    )
-    known = -0.5 * np.square((seen - expected) / spread) - np.log(spread)
-    anything = -0.5 * (seen / 12.0) ** 2 - math.log(12.0)
-    return np.maximum(known - anything, -8.0)

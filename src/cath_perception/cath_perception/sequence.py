@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from cath_perception import compiled
 from cath_perception.motion import Motion, MotionEstimator
 from cath_perception.perceptor import Perceptor
 from cath_perception.tracking import CatheterTracker
@@ -37,6 +38,7 @@ class SequencePerceptor:
         self.perceptor, self._tracking = perceptor, True
         self.tracker = CatheterTracker(perceptor.recognizer)
         self.motion = MotionEstimator(reference_type)
+        compiled.load()
 
     @property
     def tracking(self) -> bool:

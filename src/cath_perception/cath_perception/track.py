@@ -9,19 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats, Pairs, bent, squared_distances
+from cath_perception.counting import counted
 from cath_perception.sightings import Sightings
 from cath_perception.types import CatheterStatus, Centerline
 
 MATURE = 6
 """Frames after which an electrode, or a catheter, is known well enough to be believed or not."""
-_LATE = 10
+_LATE = 10.0
 """The same for an electrode that was not there when the track began."""
-_MEMORY = 20
-_CONFIRMED, _CANDIDATE, _DROPPED = 0.6, 0.35, 0.25
 _APART = 0.6
 """Electrodes are farther apart than this part of the reach."""
-_DOUBLE, _BESIDE = 0.4, 0.8
-"""A slot that was in another's shadow (within this part of the reach) in so much of the frames is no electrode."""
+_BESIDE = 0.8
+"""A slot within this part of the reach of another that was seen is in its shadow."""
 _DAMPING_S = 0.15
 _SMOOTHING = 0.2
 _WIDTH_PX = 8.0
@@ -168,34 +167,14 @@ class Track:
         ``host``: ``(N,)`` id of the other track on whose shaft a slot, if seen, lay; -1 for none. ``aside``: ``(N,)``
         whether it lay on a shaft of the track's own other than its main one.
         """
-        away = host >= 0
-        self.frames += 1.0
-        weight = 1.0 / np.minimum(self.frames, _MEMORY)
-        self.share += weight * (self.seen - self.share)
-        if away.any() or self.elsewhere.any():
-            self.elsewhere += self.seen * weight * (away - self.elsewhere)
-            self.host = np.where(away, host, self.host)
-        if aside.any() or self.aside.any():
-            self.aside += self.seen * weight * (aside - self.aside)
-        if not self.seen.all() or self.shadow.any():
-            self.shadow += weight * (self._in_shadow() - self.shadow)
-        known = self.frames >= np.where(self.keys < self.born_with, MATURE, _LATE)
-        self.confirmed = known & (self.share >= np.where(self.confirmed, _DROPPED, _CONFIRMED))
-        hopeless = ~self.confirmed & (self.frames >= 3) & (self.share < _CANDIDATE)
-        double = int(self.shadow.argmax()) if len(self.shadow) else 0
-        if len(self.shadow) and self.shadow[double] > _DOUBLE and known[double]:
-            hopeless[double] = True
-        if hopeless.any():
-            self.select(np.flatnonzero(~hopeless))
-
-    def _in_shadow(self) -> NDArray[np.bool_]:
-        """``(N,)`` the slots that were not seen, and lie where another was."""
-        shadow = np.zeros(len(self.keys), bool)
-        hidden = np.flatnonzero(~self.seen)
-        if len(hidden) and len(hidden) < len(shadow):
-            apart = squared_distances(self.places[hidden], self.places[self.seen]).min(axis=1)
-            shadow[hidden] = apart <= (_BESIDE * self.reach) ** 2
-        return shadow
+        needed = np.where(self.keys < self.born_with, float(MATURE), _LATE)
+        beside = (_BESIDE * self.reach) ** 2
+        shares = self.share, self.elsewhere, self.host, self.aside, self.shadow
+        kept = counted(
+            self.seen, host, aside, needed, self.places, beside, self.frames, *shares, self.confirmed
+        )
+        if not kept.all():
+            self.select(np.flatnonzero(kept))
 
     def select(self, kept: NDArray[np.intp]) -> None:
         """Keep these slots, in this order."""
@@ -227,8 +206,11 @@ class Track:
         at = self._gap_for(np.asarray(values[0]))
         key, self.next_key = self.next_key, self.next_key + 1
         for name, value in zip(_COLUMNS, (key, *values), strict=True):
-            setattr(self, name, np.insert(getattr(self, name), at, value, axis=0))
-        earlier = np.insert(np.insert(self.earlier, at, 0.0, axis=0), at, 0.0, axis=1)
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate((column[:at], (value,), column[at:])))
+        earlier = np.zeros((len(self.keys), len(self.keys)))
+        others = np.flatnonzero(self.keys != key)
+        earlier[np.ix_(others, others)] = self.earlier
         earlier[:at, at], earlier[at, :at] = 1.0, -1.0
         earlier[at + 1 :, at], earlier[at, at + 1 :] = -1.0, 1.0
         self.earlier = earlier
@@ -238,7 +220,7 @@ class Track:
         if len(self.places) < 2:
             return self._end_for(place)
         away = np.hypot(*(self.places - place).T)
-        gaps = np.hypot(*np.diff(self.places, axis=0).T)
+        gaps = np.hypot(*(self.places[1:] - self.places[:-1]).T)
         longer = np.concatenate((away[:1], (away[:-1] + away[1:] - gaps), away[-1:]))
         return int(longer.argmin())
 

@@ -8,22 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats, Pairs, mutual_pairs, squared_distances
+from cath_perception.alignment import Floats, Pairs
 from cath_perception.association import associate
+from cath_perception.exchange import exchange
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
 from cath_perception.shafts import Shafts
 from cath_perception.sightings import Sightings
-from cath_perception.track import MATURE, Track
+from cath_perception.track import Track
 from cath_perception.types import Catheter, CatheterStatus, PerceptionResult
 
 _SHARE_OF_PIECE = 0.6
 """A detection so much of whose electrodes belong to tracked catheters is a piece of these and no catheter of its own."""
-_STRANGE, _PIECE, _STRANGE_PIECE = 0.6, 3, 0.4
-"""An electrode that was on another catheter's shaft in so much of the frames is that one's; sooner where there are few."""
-_FILL = 0.8
-"""An electrode that is missing is looked for within this part of the track's reach."""
 _FEWEST = 3
 """So many electrodes on a full catheter's shaft that are not its own are another's."""
 _SETTLED_LOOKS, _LOOK_EVERY, _LOOK_AT_UNKNOWN = 8, 15, 3
@@ -207,81 +204,12 @@ class CatheterTracker:
             aside[pairs[:, 0]] = (on >= 0) & (host[pairs[:, 0]] < 0) & (on != shafts.main.get(n, -1))
             track.count(host, aside)
             shafts.line_for(n, track, pairs, seen, shift)
-        self._give_back(seen)
-        self._fill(seen)
-        self._free(seen)
-        self._part(seen)
+        exchange(self._tracks, self._names, seen)
         for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
             owner = shafts.owner[seen.shafts[new]]
             if owner >= 0 and not self._names[self._tracks[owner].id].full:
                 track = self._tracks[owner]
                 seen.track[new], seen.key[new] = track.id, track.add(seen, new)
-
-    def _give_back(self, seen: Sightings) -> None:
-        """Electrodes that have been on another catheter's shaft for long become that one's, unless the type claims them."""
-        known = {track.id: track for track in self._tracks}
-        for track in self._tracks:
-            strange = (track.elsewhere > _STRANGE_PIECE) & (track.frames >= MATURE)
-            if not strange.any():
-                continue
-            full = [h in known and self._names[h].full for h in track.host.tolist()]
-            strange &= ~np.isin(track.keys, self._names[track.id].claimed) & ~np.array(full)
-            strange &= (track.believed.sum() <= _PIECE) | (track.elsewhere > _STRANGE)
-            for key, host in zip(track.keys[strange].tolist(), track.host[strange].tolist(), strict=True):
-                self._hand_over(track, key, known.get(host), seen)
-
-    def _fill(self, seen: Sightings) -> None:
-        """Sightings where a type says that an electrode is missing are its track's, if no other type claims them."""
-        tracks = {track.id: track for track in self._tracks}
-        for track in self._tracks:
-            name = self._names[track.id]
-            if track.status is not CatheterStatus.DETECTED or not (name.settled and name.fillers):
-                continue
-            slot = {key: n for n, key in enumerate(track.keys.tolist())}
-            missing = [track.places[slot[f.key]] + f.offset for f in name.fillers if f.key in slot]
-            if not missing or not len(seen.positions):
-                continue
-            reach = np.full(len(missing), _FILL * track.reach)
-            for _, row in mutual_pairs(squared_distances(np.array(missing), seen.positions), reach).tolist():
-                owner = tracks.get(int(seen.track[row]))
-                if owner is None or seen.key[row] < 0:
-                    seen.track[row], seen.key[row] = track.id, track.add(seen, row)
-                elif owner is not track and seen.key[row] not in self._names[owner.id].claimed:
-                    self._hand_over(owner, int(seen.key[row]), track, seen)
-
-    def _free(self, seen: Sightings) -> None:
-        """Electrodes for which a type has no place are left to others: all of a full one's, else those on other shafts."""
-        for track in self._tracks:
-            name = self._names[track.id]
-            if not name.settled or len(track.keys) == len(name.claimed):
-                continue
-            mine = seen.track == track.id
-            shafts = seen.shafts[mine & np.isin(seen.key, name.claimed)]
-            if name.full:
-                strange = track.believed & ~np.isin(track.keys, name.claimed)
-            else:
-                away = mine & (seen.shafts >= 0) & ~np.isin(seen.shafts, shafts)
-                strange = np.isin(track.keys, seen.key[away])
-            for key in track.keys[strange].tolist():
-                self._hand_over(track, key, None, seen)
-
-    def _part(self, seen: Sightings) -> None:
-        """Electrodes that have a shaft of their own most of the time are another catheter, unless the type claims them."""
-        for track in self._tracks:
-            other = (track.aside > _STRANGE) & (track.frames >= MATURE) & track.believed
-            other &= ~np.isin(track.keys, self._names[track.id].claimed)
-            if other.sum() > _PIECE:
-                for key in track.keys[other].tolist():
-                    self._hand_over(track, key, None, seen)
-
-    @staticmethod
-    def _hand_over(owner: Track, key: int, track: Track | None, seen: Sightings) -> None:
-        """Make one track's slot another's, with all that is known of it; only dropped where that has one there."""
-        slot = int(np.flatnonzero(owner.keys == key)[0])
-        taken = -1 if track is None else track.take(owner, slot)
-        mine = (seen.key == key) & (seen.track == owner.id)
-        seen.track[mine], seen.key[mine] = (-1, -1) if track is None or taken < 0 else (track.id, taken)
-        owner.select(np.flatnonzero(owner.keys != key))
 
     def _begin_tracks(self, seen: Sightings, shafts: Shafts, time_s: float) -> None:
         """A track for every shaft that is no known catheter's and no piece of one, and for what a full one leaves."""

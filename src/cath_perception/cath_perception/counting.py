@@ -1,0 +1,72 @@
+"""How often a track's electrodes are seen, and where: what decides whether they are believed in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cath_perception.compiled import compiled
+
+Floats = NDArray[np.float64]
+
+_MEMORY = 20
+_CONFIRMED, _CANDIDATE, _DROPPED = 0.6, 0.35, 0.25
+_DOUBLE = 0.4
+"""A slot that was in another's shadow in so much of the frames is no electrode."""
+
+
+@compiled(
+    "(b1[::1], i8[::1], b1[::1], f8[::1], f8[:, :], f8, f8[::1], f8[::1], f8[::1], i8[::1], f8[::1], f8[::1], b1[::1])"
+)
+def counted(
+    seen: NDArray[np.bool_],
+    host_now: NDArray[np.int64],
+    aside_now: NDArray[np.bool_],
+    needed: Floats,
+    places: Floats,
+    beside: float,
+    frames: Floats,
+    share: Floats,
+    elsewhere: Floats,
+    host: NDArray[np.int64],
+    aside: Floats,
+    shadow: Floats,
+    confirmed: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Count a frame in the columns of a ``Track``, in place; returns ``(N,)`` the slots that there is hope for.
+
+    Args:
+        seen, frames, share, elsewhere, host, aside, shadow, confirmed: the track's.
+        host_now, aside_now: as ``Track.count`` takes them.
+        needed: ``(N,)`` frames after which a slot may be believed in.
+        places, beside: ``(N, 2)``, and the square of the distance within which one is in another's shadow, px.
+    """
+    kept, double = np.ones(len(seen), np.bool_), 0
+    for n in range(len(seen)):
+        frames[n] += 1.0
+        weight = 1.0 / min(frames[n], _MEMORY)
+        share[n] += weight * (seen[n] - share[n])
+        away = host_now[n] >= 0
+        elsewhere[n] += seen[n] * weight * (away - elsewhere[n])
+        host[n] = host_now[n] if away else host[n]
+        aside[n] += seen[n] * weight * (aside_now[n] - aside[n])
+        shadow[n] += weight * (_in_shadow(n, seen, places, beside) - shadow[n])
+        confirmed[n] = frames[n] >= needed[n] and share[n] >= (_DROPPED if confirmed[n] else _CONFIRMED)
+        kept[n] = confirmed[n] or frames[n] < 3 or share[n] >= _CANDIDATE
+        double = n if shadow[n] > shadow[double] else double
+    if len(seen) and shadow[double] > _DOUBLE and frames[double] >= needed[double]:
+        kept[double] = False
+    return kept
+
+
+@compiled()
+def _in_shadow(slot: int, seen: NDArray[np.bool_], places: Floats, beside: float) -> bool:
+    """Whether a slot was not seen, and lies where another was (the square of their distance at most ``beside``)."""
+    if seen[slot]:
+        return False
+    for n in range(len(seen)):
+        if seen[n]:
+            x, y = places[slot, 0] - places[n, 0], places[slot, 1] - places[n, 1]
+            if x * x + y * y <= beside:
+                return True
+    return False
