@@ -34,6 +34,17 @@ def test_everything_is_drawn_and_the_frame_is_left_alone(dtype):
     np.testing.assert_array_equal(picture[100:130], plain[100:130])
 
 
+def test_shaft_without_electrodes_is_grey_and_has_no_name():
+    line = np.stack((np.linspace(40, 160, 50), np.full(50, 80.0)), axis=1).astype(np.float32)
+    bare = Catheter(3, (), Centerline(line, 8.0), 0.9)
+    picture = draw(np.zeros((160, 200), np.uint8), PerceptionResult(200, 160, (), (bare,), None))
+    assert np.abs(picture[80, 120].astype(int) - colour_of(-1)).max() <= 30
+    drawn = picture[:140].any(axis=2)
+    assert drawn[79:82].any()
+    assert not drawn[:77].any()
+    assert not drawn[84:].any()
+
+
 def test_sixteen_bits_are_windowed():
     pixels = np.linspace(2000, 2400, 160 * 200).reshape(160, 200).astype(np.uint16)
     shown = windowed(pixels)

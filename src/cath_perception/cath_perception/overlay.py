@@ -82,8 +82,10 @@ def _draw_centerline(picture: NDArray[Any], catheter: Catheter) -> None:
     if catheter.centerline is None or catheter.status is CatheterStatus.LOST:
         return
     points = np.round((catheter.centerline.points) * (1 << _SHIFT)).astype(np.int32)
-    colour = colour_of(catheter.id)
+    colour = colour_of(catheter.id) if catheter.electrodes else _LOOSE
     cv2.polylines(picture, [points[:, None]], False, colour, 1, cv2.LINE_AA, _SHIFT)
+    if not catheter.electrodes:  # a bare shaft needs no name
+        return
     label = f"{catheter.id}" if catheter.type is None else f"{catheter.id} {catheter.type}"
     if catheter.status is not CatheterStatus.DETECTED:
         label += f" ({catheter.status.name.lower()})"
@@ -107,8 +109,11 @@ def _draw_electrode(picture: NDArray[Any], electrode: Electrode) -> None:
 
 
 def _draw_footer(picture: NDArray[Any], result: PerceptionResult) -> None:
-    shafts = "catheters not computed" if result.catheters is None else f"{len(result.catheters)} catheters"
-    text = f"{len(result.electrodes)} electrodes   {shafts}"
+    counts = "catheters not computed"
+    if result.catheters is not None:
+        named = sum(bool(catheter.electrodes) for catheter in result.catheters)
+        counts = f"{named} catheters   {len(result.catheters) - named} bare shafts"
+    text = f"{len(result.electrodes)} electrodes   {counts}"
     if np.isfinite(result.times.total):
         text += f"   {result.times.total:.1f} ms"
     height = min(18, picture.shape[0])
