@@ -15,6 +15,9 @@ from cath_perception.types import Catheter, CatheterStatus
 
 _FEWEST = 3
 _GOOD_RESIDUAL_PX = 3.0
+_LEAST_QUALITY = 0.5
+"""Below it there is no answer: half of the catheter, or a track that another catheter's electrodes have pulled away, can
+be wrong by tens of px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +25,14 @@ class Motion:
     """Displacement of the reference catheter; only meaningful where ``valid``.
 
     Attributes:
-        valid: False where there is no reference or its catheter is not seen in this frame.
+        valid: False where there is no reference, or its catheter is not seen in this frame well enough.
         reference_time_s: time of the reference frame; NaN without one.
         translation: ``(2,)`` x, y in px, of the centre of the catheter's electrodes.
         rotation: rad about that centre, from the x axis towards the y axis.
         centre: ``(2,)`` x, y in px of that centre in the reference frame.
         respiratory, cardiac: ``(2,)`` parts of the translation in px.
         residual: root mean square distance of the electrodes in px after the motion is undone.
-        quality: 0 to 1, from the share of electrodes seen and the residual.
+        quality: 0.5 to 1, from the share of electrodes seen and the residual; what would be less is not valid.
     """
 
     valid: bool
@@ -122,11 +125,13 @@ class MotionEstimator:
         turn = rotation(angle)
         off = now - before @ turn.T - shift
         residual = float(np.sqrt(np.square(off).sum(axis=1).mean()))
+        share = len(common) / len(reference.places)
+        quality = share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2)
+        if quality < _LEAST_QUALITY:
+            return self._nothing()
         centre = np.array(list(reference.places.values())).mean(axis=0)
         translation = turn @ centre + shift - centre
         respiratory, cardiac = self._filter.update(translation, time_s)
-        share = len(common) / len(reference.places)
-        quality = share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2)
         return Motion(
             True, reference.time_s, translation, angle, centre, respiratory, cardiac, residual, quality
         )
