@@ -70,6 +70,23 @@ def test_missing_electrodes_cost_quality_only():
     assert motion.quality == pytest.approx(0.5, abs=0.01)
 
 
+def test_no_answer_from_less_than_half_of_the_electrodes():
+    run = Run().settled()
+    assert not run(moved(CS, 5.0, 2.0, keep=[0, 3, 5, 8])).valid
+    assert run(CS).valid
+
+
+def test_no_answer_where_the_electrodes_do_not_fit_the_reference():
+    run = Run().settled()
+    for k in range(1, 40):  # slowly, as another catheter pulls a track away
+        rings = [
+            Electrode(e.x, e.y + 0.5 * k * (-1) ** (i // 2), e.width, e.height, e.score)
+            for i, e in enumerate(CS.electrodes)
+        ]
+        motion = run(catheter(rings, CS.centerline.points))
+    assert not motion.valid
+
+
 def test_no_answer_without_the_reference_catheter():
     run = Run()
     motion = run(CS)

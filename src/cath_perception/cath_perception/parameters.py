@@ -89,7 +89,7 @@ PARAMETERS = (
         "openvino_precision",
         "auto",
         "Arithmetic of the network in OpenVINO on the CPU: auto takes bf16 where the CPU multiplies in it, else int8 where "
-        "the model has an 8-bit form (twice as fast, and finds a little less), else f32.",
+        "the model has an 8-bit form (about twice as fast), else f32.",
         Change.UNCONFIGURED,
         choices=("auto", "f32", "bf16", "int8"),
     ),
