@@ -1,5 +1,6 @@
 """How much each task's loss counts: the paper's 1/kappa and its rivals, behind one interface."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,18 +24,18 @@ class TaskView:
     network: nn.Module
 
 
-class TaskRule:
+class TaskRule(ABC):
     """Gives the weights ``(2,)`` of the two tasks' losses, without gradient; may carry state from step to step."""
 
+    @abstractmethod
     def weights(self, view: TaskView) -> Tensor:
         """Weights of detection and segmentation at this step."""
-        raise NotImplementedError
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must keep."""
         return {}
 
-    def load(self, state: dict[str, Tensor]) -> None:
+    def load(self, state: dict[str, Tensor]) -> None:  # noqa: B027 - most rules keep nothing
         """Take back what ``state`` gave."""
 
 

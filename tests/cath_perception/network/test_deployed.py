@@ -40,6 +40,11 @@ def test_one_bad_pixel_costs_one_pixel():
     assert (spoilt != clean).sum() == 1
 
 
+def test_intensity_rule_refuses_integers_whose_differences_wrap():
+    with pytest.raises(TypeError, match=r"x\.float"):
+        IntensityRule()(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+
+
 @pytest.mark.parametrize(("low", "high"), [(50, 50), (-1, 99), (1, 101), (99, 1)])
 def test_percentiles_are_checked(low, high):
     with pytest.raises(ValueError, match="percentiles"):

@@ -128,11 +128,27 @@ def overlap_radius(width: float, height: float, overlap: float = 0.7) -> int:
     return max(1, int(root - overlap * total))
 
 
-def draw_targets(batch: Batch, rule: BatchRule) -> None:
+def with_targets(
+    image: Tensor,
+    mask: Tensor,
+    boxes: list[NDArray[np.float32]],
+    identity: NDArray[np.int64],
+    labelled: NDArray[np.bool_],
+    rule: BatchRule,
+) -> Batch:
+    """A batch of what ``Batch`` names, with the targets of ``boxes`` drawn, all on the image's device."""
+    side = rule.crop // rule.stride
+    centre, offset, size, weight = (torch.zeros(len(boxes), n, side, side) for n in (1, 2, 2, 1))
+    _draw_targets((centre, offset, size, weight), boxes, rule)
+    centre, offset, size, weight = (t.to(image.device) for t in (centre, offset, size, weight))
+    return Batch(image, centre, offset, size, weight, mask, boxes, identity, labelled)
+
+
+def _draw_targets(targets: tuple[Tensor, ...], boxes: list[NDArray[np.float32]], rule: BatchRule) -> None:
     """Draw each electrode's Gaussian, and what its offset and size are where they are learnt."""
-    centre, offset, size, weight = (t.numpy() for t in (batch.centre, batch.offset, batch.size, batch.weight))
+    centre, offset, size, weight = (t.numpy() for t in targets)
     side = centre.shape[-1]
-    for b, rows in enumerate(batch.boxes):
+    for b, rows in enumerate(boxes):
         for x, y, w, h in rows:
             cx, cy = (x + 0.5) / rule.stride - 0.5, (y + 0.5) / rule.stride - 0.5
             ix, iy = round(cx), round(cy)
@@ -158,7 +174,7 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     """One batch, a function of ``seed`` alone."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    crop, side = rule.crop, rule.crop // rule.stride
+    crop = rule.crop
     scenes = rng.integers(len(bank.attenuation), size=count)
     filled = rng.random(count) >= rule.empty
     zooms = np.exp(rng.uniform(np.log(rule.zoom[0]), np.log(rule.zoom[1]), count))
@@ -195,14 +211,8 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
         for e, a, f in zip(rows, affines, field[:, 0].cpu().numpy(), strict=False)
     ]
     mask = F.avg_pool2d(mask * (field > 0.3), MASK_STRIDE)
-    plane = lambda channels: torch.zeros(count, channels, side, side)  # noqa: E731
     identity = np.where(filled, scenes, len(bank.attenuation))
-    labelled = np.ones((count, 2), bool)
-    batch = Batch(image, plane(1), plane(2), plane(2), plane(1), mask, boxes, identity, labelled)
-    draw_targets(batch, rule)
-    for name in ("centre", "offset", "size", "weight"):
-        setattr(batch, name, getattr(batch, name).to(device))
-    return batch
+    return with_targets(image, mask, boxes, identity, np.ones((count, 2), bool), rule)
 
 
 def _visible(boxes: NDArray[np.float32], field: NDArray[np.float32]) -> NDArray[np.float32]:

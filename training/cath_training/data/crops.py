@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from cath_training.data.batches import MASK_STRIDE, Batch, BatchRule, draw_targets
+from cath_training.data.batches import MASK_STRIDE, Batch, BatchRule, with_targets
 from cath_training.data.labelled import LabelledImage, LabelledSource
 
 Affine = NDArray[np.float64]
@@ -46,24 +46,11 @@ def draw(
     crops = crops or CropRule()
     chosen = [source[int(i)] for i in rng.integers(len(source), size=count)]
     images, masks, boxes = zip(*(cut(sample, rule.crop, crops, rng) for sample in chosen), strict=True)
-    side = rule.crop // rule.stride
-    plane = lambda channels: torch.zeros(count, channels, side, side)  # noqa: E731
     mask = F.avg_pool2d(torch.from_numpy(np.stack(masks))[:, None], MASK_STRIDE)
-    batch = Batch(
-        image=torch.from_numpy(np.stack(images))[:, None].to(device),
-        centre=plane(1),
-        offset=plane(2),
-        size=plane(2),
-        weight=plane(1),
-        mask=mask.to(device),
-        boxes=list(boxes),
-        identity=np.array([sample.identity for sample in chosen], np.int64),
-        labelled=np.array([(s.boxes is not None, s.mask is not None) for s in chosen], bool),
-    )
-    draw_targets(batch, rule)
-    for name in ("centre", "offset", "size", "weight"):
-        setattr(batch, name, getattr(batch, name).to(device))
-    return batch
+    identity = np.array([sample.identity for sample in chosen], np.int64)
+    labelled = np.array([(s.boxes is not None, s.mask is not None) for s in chosen], bool)
+    image = torch.from_numpy(np.stack(images))[:, None].to(device)
+    return with_targets(image, mask.to(device), list(boxes), identity, labelled, rule)
 
 
 def cut(

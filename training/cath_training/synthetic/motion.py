@@ -1,6 +1,6 @@
 """How catheters move in a patient: heartbeat, breathing and the operator's hand, as displacements of 3-D points."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,12 @@ class PatientMotion:
     seconds: float
     rng: np.random.Generator
 
-    beats: tuple[Points, Points] = None  # type: ignore[assignment]
-    breaths: tuple[Points, Points] = None  # type: ignore[assignment]
-    depth: Points = None  # type: ignore[assignment]
-    bulk: Points = None  # type: ignore[assignment]
-    strain: Points = None  # type: ignore[assignment]
-    breath_mm: Points = None  # type: ignore[assignment]
+    beats: tuple[Points, Points] = field(init=False)
+    breaths: tuple[Points, Points] = field(init=False)
+    depth: Points = field(init=False)
+    bulk: Points = field(init=False)
+    strain: Points = field(init=False)
+    breath_mm: Points = field(init=False)
 
     def __post_init__(self) -> None:
         rng = self.rng
@@ -69,8 +69,8 @@ class Steering:
 
     rng: np.random.Generator
     reach: float
-    rates: Points = None  # type: ignore[assignment]
-    phases: Points = None  # type: ignore[assignment]
+    rates: Points = field(init=False)
+    phases: Points = field(init=False)
 
     def __post_init__(self) -> None:
         self.rates, self.phases = self.rng.uniform(0.02, 0.09, (2, 3)), self.rng.uniform(0, 2 * np.pi, (2, 3))

@@ -28,8 +28,11 @@ class IntensityRule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 1, H, W)`` float32 of any range to the same shape within -0.5..1.5.
 
-        Values that are not finite count as 0; a constant image becomes 0.
+        Values that are not finite count as 0; a constant image becomes 0. Raises TypeError for integers, whose
+        differences would wrap around.
         """
+        if not x.is_floating_point():
+            raise TypeError(f"pixels: expected float32, got {x.dtype}: convert them with x.float()")
         x = torch.where(x.abs() <= _LARGEST, x, torch.zeros_like(x))
         values = x[:, :, ::4, ::4].flatten(2)
         last = int(values.shape[2]) - 1
