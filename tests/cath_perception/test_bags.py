@@ -272,6 +272,15 @@ def test_foreign_images_with_padded_rows(tmp_path: Path, encoding: str, big: int
     np.testing.assert_array_equal(frame.pixels, gray)
 
 
+def test_recorded_answers_are_not_taken_for_the_x_ray_images(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as writer:
+        for topic in ("/perception/mask", "/perception/overlay", "/camera/image"):
+            writer.add_topic(topic, "sensor_msgs/msg/Image")
+            writer.write_raw(topic, START, b"")
+    with BagReader(tmp_path / "bag") as reader:
+        assert reader.image_topic() == "/camera/image"
+
+
 def test_a_raw_message_is_kept_byte_for_byte(tmp_path: Path) -> None:
     data = bytes(
         typestore().serialize_cdr(typestore().types["std_msgs/msg/String"](data="x"), "std_msgs/msg/String")

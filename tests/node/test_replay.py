@@ -169,6 +169,19 @@ def test_everything_recorded_is_there(peer: Peer, start: Start, bag: Path, ears:
     peer.node.destroy_subscription(late)
 
 
+def test_topics_that_another_node_publishes_are_left_to_it(
+    peer: Peer, start: Start, bag: Path, ears: Ears
+) -> None:
+    infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
+    live = peer.node.create_publisher(CameraInfo, CAMERA_INFO_TOPIC, 10)
+    process = replay(start, bag, "--rate", "4")
+    ended(peer, process)
+    assert len(ears.images) == FRAMES
+    assert infos == []
+    assert f"{CAMERA_INFO_TOPIC} is left out: {peer.node.get_name()} publishes it" in process.output
+    peer.node.destroy_publisher(live)
+
+
 def test_stamps_of_the_present(peer: Peer, start: Start, bag: Path, ears: Ears) -> None:
     infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
     before = time.time_ns()

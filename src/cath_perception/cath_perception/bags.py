@@ -261,10 +261,14 @@ class BagReader:
         return detail == "std_msgs/msg/Header"
 
     def image_topic(self) -> str | None:
-        """The raw image topic: ``/fluoroscopy/image_raw`` if there, else the first; None without any."""
+        """The raw image topic: ``/fluoroscopy/image_raw`` if there, else the first; None without any.
+
+        Masks and overlays, the node's own images, come last.
+        """
         images = [
             topic for topic, msgtype in self.topics.items() if msgtype == IMAGE_TYPE and self.counts[topic]
         ]
+        images.sort(key=lambda topic: topic.endswith(("/mask", "/overlay")))
         return IMAGE_TOPIC if IMAGE_TOPIC in images else next(iter(images), None)
 
     def close(self) -> None:

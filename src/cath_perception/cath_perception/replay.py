@@ -26,6 +26,8 @@ from cath_perception.errors import SourceError
 from cath_perception.playback import CLOCK_TOPIC, Playback, stamp_ns, with_stamp
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SHARED = frozenset({"/diagnostics", "/parameter_events", "/rosout", "/tf", "/tf_static"})
+"""Topics that are meant to have many publishers."""
 _SETTLE_S = 0.3
 """Time a best-effort subscriber needs to know the publisher once the publisher knows it."""
 
@@ -138,6 +140,7 @@ class Replayer:
         messages = iter(self._playback)
         head = list(islice(messages, 1))
         self._await_subscribers()
+        self._leave_to_others()
         started, self._started_ns = time.monotonic(), time.time_ns()
         tick = started
         begin_ns, rate = self._playback.begin_ns, self._options.rate
@@ -216,6 +219,17 @@ class Replayer:
             self._publish_clock(self._playback.begin_ns)
             self._stop.wait(0.02)
         self._stop.wait(_SETTLE_S)
+
+    def _leave_to_others(self) -> None:
+        """Nothing on topics that another node publishes: recorded answers must not pass for live ones."""
+        for topic, publisher in list(self._publishers.items()):
+            if topic == self._images or publisher.topic_name in _SHARED:
+                continue
+            infos = self._node.get_publishers_info_by_topic(publisher.topic_name)
+            others = sorted({info.node_name for info in infos} - {self._node.get_name()})
+            if others:
+                say(f"{topic} is left out: {', '.join(others)} publishes it")
+                self._node.destroy_publisher(self._publishers.pop(topic))
 
     def _flush(self) -> None:
         """Let reliable subscribers have the last messages before the publishers go."""
