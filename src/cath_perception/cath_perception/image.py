@@ -5,7 +5,6 @@ Pixel coordinates throughout: (0, 0) is the centre of the top-left pixel, so an 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.errors import ImageError
+from cath_perception.scaling import covering, shrink
 
-_LONGEST_RUN = 16
-"""Px of a run that is shrunk by a small matrix; longer ones are OpenCV's."""
 MAX_SIDE = 8192
 """Largest width or height in px that is accepted; checked before anything is allocated."""
 
@@ -127,8 +125,7 @@ class Letterbox:
         self.top = (size - self.inner_height) // 4 * 2
         self.scale_x = self.inner_width / width
         self.scale_y = self.inner_height / height
-        self._columns, self._rows = _shrinking(width, self.inner_width), _shrinking(height, self.inner_height)
-        self._float = np.empty((height, width), np.float32)
+        self._rows, self._columns = covering(height, self.inner_height), covering(width, self.inner_width)
         self._square = np.zeros((size, size), np.float32)
         self._probability = np.empty((height, width), np.float32)
 
@@ -144,24 +141,19 @@ class Letterbox:
         """
         if pixels.shape != (self.height, self.width):
             raise ImageError(f"letterbox: made for {self.width} x {self.height} px, got {pixels.shape[::-1]}")
-        np.copyto(self._float, pixels)
         right, bottom = self.left + self.inner_width, self.top + self.inner_height
-        self._square[self.top : bottom, self.left : right] = self._resized()
+        inner = self._square[self.top : bottom, self.left : right]
+        if self.inner_width < self.width and self.inner_height < self.height:
+            # What is strided or may not be written to is copied: the kernel takes neither.
+            shrink(np.require(pixels, requirements="CW"), *self._rows, *self._columns, inner)
+        else:
+            how = cv2.INTER_AREA if self.scale < 1.0 else cv2.INTER_LINEAR
+            inner[:] = cv2.resize(pixels.astype(np.float32), inner.shape[::-1], interpolation=how)
         self._square[: self.top] = self._square[self.top]
         self._square[bottom:] = self._square[bottom - 1]
         self._square[:, : self.left] = self._square[:, self.left : self.left + 1]
         self._square[:, right:] = self._square[:, right - 1 : right]
         return self._square
-
-    def _resized(self) -> NDArray[Any]:
-        """The image at its size in the square; the mean of what each px covers where it is made smaller."""
-        if self._columns is None or self._rows is None:
-            how = cv2.INTER_AREA if self.scale < 1.0 else cv2.INTER_LINEAR
-            size = self.inner_width, self.inner_height
-            return np.asarray(cv2.resize(self._float, size, interpolation=how))
-        narrow = self._float.reshape(-1, self._columns.shape[1]) @ self._columns.T
-        blocks = narrow.reshape(-1, self._rows.shape[1], self.inner_width)
-        return np.matmul(self._rows, blocks).reshape(self.inner_height, self.inner_width)
 
     def to_image(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Network-input px to image px; scalars or arrays."""
@@ -182,19 +174,6 @@ class Letterbox:
         """``(size / 2, size / 2)`` probabilities to a new ``(height, width)`` mask of 0 and 255, bilinear."""
         inner = self.inner_mask(probability)
         cv2.resize(inner, (self.width, self.height), self._probability, interpolation=cv2.INTER_LINEAR)
-        return np.multiply(self._probability >= threshold, 255, dtype=np.uint8)
-
-
-def _shrinking(length: int, target: int) -> NDArray[np.float32] | None:
-    """``(n, m)``: the weights by which each run of m px becomes n, every one the mean of what it covers.
-
-    The same as OpenCV's INTER_AREA and about twice as fast, where their ratio is one of small numbers; None where it is not.
-    """
-    common = math.gcd(length, target)
-    before, after = length // common, target // common
-    if not 1 < after < before <= _LONGEST_RUN:  # whole ratios OpenCV itself does faster
-        return None
-    edges = np.arange(after + 1) * (before / after)
-    px = np.arange(before)
-    covered = np.minimum(edges[1:, None], px + 1) - np.maximum(edges[:-1, None], px)
-    return (np.maximum(covered, 0.0) * (after / before)).astype(np.float32)
+        mask = np.empty((self.height, self.width), np.uint8)
+        np.greater_equal(self._probability, threshold, out=mask.view(np.bool_))
+        return np.negative(mask, out=mask)  # 1 becomes 255
