@@ -145,6 +145,17 @@ def test_shrunk_px_are_the_means_of_what_they_cover(side, size):
     np.testing.assert_allclose(Letterbox.fit(side, side, size).apply(pixels), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_strided_and_locked_px_are_shrunk_alike(dtype):
+    wide = (np.random.default_rng(3).random((200, 320)) * 250).astype(dtype)
+    box, part = Letterbox.fit(300, 200, 128), wide[:, 7:307]
+    expected = box.apply(np.ascontiguousarray(part)).copy()
+    np.testing.assert_array_equal(box.apply(part), expected)
+    locked = np.ascontiguousarray(part)
+    locked.flags.writeable = False
+    np.testing.assert_array_equal(box.apply(locked), expected)
+
+
 def test_letterbox_repeats_the_edge_and_keeps_its_buffer():
     box = Letterbox.fit(100, 50, 64)
     first = box.apply(np.full((50, 100), 4000, np.uint16))

@@ -1,3 +1,5 @@
+from time import process_time, thread_time
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from cath_perception.backends.base import Backend
 from cath_perception.errors import BackendError, BundleError, ImageError
 from cath_perception.image import Letterbox
 from cath_perception.perceptor import Perceptor
+from cath_perception.sequence import SequencePerceptor
 
 from .drawing import bezier, mask_of
 
@@ -158,3 +161,22 @@ def test_opening(bundle, cache, tmp_path):
         assert perceptor.bundle.name == "random"
     with pytest.raises(BundleError):
         Perceptor.open(tmp_path / "none")
+
+
+def test_only_the_network_computes_in_other_threads(bundle):
+    """A library's threads that spin while they wait take the network's cores: frames are then missed."""
+    box = Letterbox.fit(512, 512, bundle.input_size)
+    curve = bezier((60, 100), (200, 250), (330, 270), (450, 420))
+    x, y = box.to_network(*curve[40:200:16].T)
+    rings = np.stack((x, y, np.full_like(x, 6), np.full_like(x, 6), np.full_like(x, 0.9)), axis=1)
+    backend = Answering(rings.astype(np.float32), mask_of([curve], box))
+    frames = [noise(512, 512, seed=seed) for seed in range(4)]
+    with Perceptor(bundle, backend) as perceptor:
+        sequence = SequencePerceptor(perceptor)
+        for n in range(5):
+            sequence(frames[n % 4], n / 15)
+        mine, every = thread_time(), process_time()
+        for n in range(5, 65):
+            sequence(frames[n % 4], n / 15)
+        mine, every = thread_time() - mine, process_time() - every
+    assert every - mine < 0.25 * mine

@@ -19,6 +19,7 @@ from cath_perception.errors import BackendError
 from cath_perception.image import Letterbox
 from cath_perception.peers import open_contender
 from cath_perception.perceptor import Perceptor
+from cath_perception.sequence import SequencePerceptor
 from cath_perception.sources.bag import BagSource
 from cath_perception.types import StageTimes
 
@@ -26,6 +27,8 @@ PERCENTILES = (50, 95, 99)
 WARM_UP = 10
 BLOCK = 10
 """Frames that a contender answers before the next one's turn: whatever else the machine does then hits all alike."""
+FRAME_S = 1.0 / 15.0
+"""Time between two frames of a recording in one process, for those that follow catheters."""
 HIGHEST_HZ = 240.0
 """What is published where the highest rate is asked for: more than can be answered, so that answers are counted."""
 PACKAGES = (
@@ -115,30 +118,32 @@ def _figures(times: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 def stages(model: str, backend: str, options: Options, frames: list[NDArray[np.generic]]) -> dict[str, Any]:
-    """Time of each stage of perception in ms; the backend's refusal where it cannot run here."""
+    """Time of each stage in ms, tracking and motion included; the backend's refusal where it cannot run here."""
     try:
         perceptor = Perceptor.open(model, backend, threads=options.threads, device=options.device)
     except BackendError as error:
         return {"backend": backend, "refused": str(error)}
     with perceptor:
+        sequence = SequencePerceptor(perceptor)
         for pixels in frames[:WARM_UP]:
             perceptor(pixels)
-        times = [perceptor(pixels).times for pixels in frames]
-        by_stage = {name: percentiles(getattr(t, name) for t in times) for name in StageTimes.__slots__}
-        around = percentiles(t.total - t.network for t in times)
+        times = [sequence(pixels, n * FRAME_S).result.times for n, pixels in enumerate(frames)]
         description = f"{perceptor.backend.name} ({perceptor.backend.description})"
     return {
         "backend": description,
         "frames": len(frames),
-        "stages_ms": by_stage,
-        "all_but_network_ms": around,
+        "stages_ms": {name: percentiles(getattr(t, name) for t in times) for name in StageTimes.__slots__},
+        "all_but_network_ms": percentiles(t.total - t.network for t in times),
     }
 
 
 def through_node(
     bag: Path, rate_hz: float, seconds: float, settings: dict[str, Any], logs: Path
 ) -> dict[str, Any]:
-    """Replay ``bag`` at ``rate_hz`` in a loop to the node, both processes of their own, for ``seconds``."""
+    """Replay ``bag`` at ``rate_hz`` in a loop to the node, both processes of their own, for ``seconds``.
+
+    Images are stamped as they go out, as a camera's driver does, without a ``/clock``, which would wake the node in between.
+    """
     from cath_msgs.msg import ElectrodeArray, PerceptionStatus
     from rclpy.serialization import deserialize_message
 
@@ -156,10 +161,9 @@ def through_node(
             STATUS,
             lambda data, _: statuses.append(deserialize_message(data, PerceptionStatus)),
         )
-        node = session.start_perception(topic, {"use_sim_time": True, **settings}, logs / "node.log")
-        replay = session.start(
-            replay_command(bag, "--loop", "--rate", str(speed), subscribers=2), logs / "replay.log"
-        )
+        node = session.start_perception(topic, settings, logs / "node.log")
+        command = replay_command(bag, "--loop", "--stamp-now", "--rate", str(speed), subscribers=2)
+        replay = session.start(command, logs / "replay.log")
         session.spin_until(lambda: len(traffic.published) > WARM_UP, "the first frames", 60, replay)
         processes, warm = _family(node.pid), set(traffic.published)
         cpu, began, memory = _cpu_seconds(processes), time.monotonic(), _memory_mb(processes)
