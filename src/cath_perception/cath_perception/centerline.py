@@ -61,7 +61,7 @@ def trace_centerlines(
         threshold: what counts as shaft.
         letterbox: the one the network's input was made with.
     """
-    inner = np.array(letterbox.inner_mask(probability), np.float32, order="C")
+    inner = np.require(letterbox.inner_mask(probability), np.float32, ("C", "W"))
     mask = shaft_mask(inner, threshold)
     skeleton = thinned(mask)
     if not len(skeleton):

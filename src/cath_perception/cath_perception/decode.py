@@ -35,9 +35,11 @@ def decode(
         sigma_floor, sigma_slope: sigma is ``floor + slope * (1 - score)`` network-input px.
     """
     box = letterbox
-    place = np.array((box.left, box.top, box.scale_x, box.scale_y, box.width, box.height, box.scale), np.float32)
+    place = np.array(
+        (box.left, box.top, box.scale_x, box.scale_y, box.width, box.height, box.scale), np.float32
+    )
     sigma = np.array((sigma_floor, sigma_slope), np.float32)
-    table = _decoded(np.require(candidates, np.float32, "CW"), place, threshold, sigma)
+    table = _decoded(np.require(candidates, np.float32, ("C", "W")), place, threshold, sigma)
     return tuple(Electrode(*row) for row in table.tolist())
 
 

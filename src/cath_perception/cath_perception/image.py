@@ -145,7 +145,7 @@ class Letterbox:
         inner = self._square[self.top : bottom, self.left : right]
         if self.inner_width < self.width and self.inner_height < self.height:
             # What is strided or may not be written to is copied: the kernel takes neither.
-            shrink(np.require(pixels, requirements="CW"), *self._rows, *self._columns, inner)
+            shrink(np.require(pixels, requirements=("C", "W")), *self._rows, *self._columns, inner)
         else:
             how = cv2.INTER_AREA if self.scale < 1.0 else cv2.INTER_LINEAR
             inner[:] = cv2.resize(pixels.astype(np.float32), inner.shape[::-1], interpolation=how)
