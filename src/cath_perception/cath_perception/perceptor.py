@@ -63,8 +63,7 @@ class Perceptor:
         self.want_centerlines = want_centerlines
         self.recognizer = Recognizer.load() if recognizer is None else recognizer
         self._letterbox: Letterbox | None = None
-        if want_centerlines:
-            compiled.load()
+        compiled.load()
 
     @classmethod
     def open(
