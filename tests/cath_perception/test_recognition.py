@@ -41,6 +41,17 @@ def test_rings_on_a_loop_are_a_circular_catheter(recognizer):
     assert recognizer.identify(catheter(rings, points))[0] == "circular_mapping"
 
 
+def test_a_tip_that_lies_in_a_bend_does_not_look_longer_than_it_is(recognizer):
+    """The chord from the tip to the first ring runs level and the shaft down and up, where equal bars have larger boxes."""
+    turns = [45] * 9 + [45, 0, -45] + [-45] * 9 + [*np.linspace(-45, 0, 9)] + [0] * 60
+    headings = np.stack((np.cos(np.radians(turns)), np.sin(np.radians(turns))), axis=1)
+    course = 100.0 + np.cumsum(headings, axis=0)
+    rings = [Electrode(*course[at], *[8.0 * np.abs(headings[at]).sum()] * 2, 0.9) for at in (5, 15, 33, 42)]
+    found, confidence = recognizer.identify(catheter(rings, course))
+    assert found == "quadripolar"
+    assert confidence > 0.8
+
+
 def test_two_missing_and_one_false_electrode_are_borne(recognizer):
     assert recognizer.identify(straight(DECAPOLAR, keep=[0, 1, 2, 4, 5, 6, 7, 9]))[0] == "coronary_sinus"
     whole = straight(DECAPOLAR)

@@ -68,3 +68,16 @@ def test_the_order_of_electrodes_too_close_to_tell_apart_does_not_count() -> Non
     assert tally.figures()["order right"] == 0.0
     tally.add([replace(truth, electrodes=tuple(swapped))], [truth], 512 * 8)  # 2 px of 256 are 32 px there
     assert tally.figures()["order right"] == 0.5
+
+
+def test_extra_catheters_have_two_electrodes_and_bare_shafts_are_counted_apart() -> None:
+    truth = replace(straight([2, 5, 2], 4.0, identity=0), type="ablation")
+    elsewhere = straight([2, 5, 2], at=(60.0, 400.0), identity=1)
+    single = replace(elsewhere, id=2, electrodes=elsewhere.electrodes[:1])
+    bare = replace(elsewhere, id=3, electrodes=())
+    gone = replace(bare, id=4, status=CatheterStatus.LOST)
+    tally = CatheterTally()
+    tally.add([truth, elsewhere, single, bare, gone], [truth], 512)
+    figures = tally.figures()
+    assert figures["extra catheters a frame"] == 1.0
+    assert figures["shafts without electrodes a frame"] == 1.0

@@ -200,6 +200,11 @@ def test_the_tip_stays_the_tip_though_frames_disagree(tracker):
         assert (tip.x, tip.y) == pytest.approx((CS.electrodes[0].x, CS.electrodes[0].y))
 
 
+def test_the_first_frame_tells_the_types_of_all_its_catheters(tracker):
+    result = tracker.update(seen(CS, ABLATION), 0.0)
+    assert [c.type for c in result.catheters] == ["coronary_sinus", "ablation"]
+
+
 def test_the_type_does_not_change_with_a_bad_view(tracker):
     ids, i = settle(tracker, 40)
     squeezed = straight([2, 5] * 4 + [2], at=(100, 150), squeeze=0.25)

@@ -100,6 +100,17 @@ class Naming:
         index = dict(zip(self.layout.keys, self.layout.indices, strict=True))
         return [index.get(key, -1) for key in keys], tuple(f for f in self.fillers if f.key in keys)
 
+    def glance(self, track: Track) -> None:
+        """Tell the type from one frame alone, without keeping any evidence: until the track is examined."""
+        shown = np.flatnonzero(track.believed)
+        line = None if track.line is None else track.line.points.astype(np.float64)
+        patterns = [
+            self._pattern(track, shown, arranged)
+            for arranged in arrangements(track.places[shown], line, 1.5 * track.width)
+        ]
+        scores = [self._recognizer.read(pattern, allow_false=True).scores for pattern in patterns]
+        self.type = self._recognizer.verdict(np.max(scores, axis=0) + _KNOWN)
+
     def examine(self, track: Track, frame: int) -> None:
         """Look at the track as it is now: its order, its type, and which electrodes are missing."""
         self.looked_at, self.looks = frame, self.looks + 1

@@ -25,6 +25,8 @@ _SHORTER = 2.0
 """Electrodes change places if their way is so many px shorter then."""
 _OTHER_BRANCH, _OFF_LINE_PX = 1.0, 1.5
 """What it costs to put an electrode on a branch that is not the nearest, and an electrode's usual distance from its line."""
+_HEADING_PX = 6.0
+"""A line's direction is taken over so many px on either side."""
 _OPENING_COUNTS, _TIP_COUNTS = 6.0, 10.0
 """How much it speaks for beginning with an electrode that the gap before it is wide, and that the line begins there."""
 
@@ -47,6 +49,7 @@ class Arrangement:
         cost: what speaks against it in itself, natural logarithm of odds: electrodes put on a branch farther off.
         rounds: for those on a loop all ways round it.
         angles: for electrodes on a loop their ``(N,)`` angles in rad on it, seen from its axis; None elsewhere.
+        headings: ``(N, 2)`` vectors along the line at each electrode, in that order; None where no line tells them.
     """
 
     order: NDArray[np.intp]
@@ -54,6 +57,7 @@ class Arrangement:
     cost: float = 0.0
     angles: Floats | None = None
     rounds: Rounds | None = None
+    headings: Floats | None = None
 
 
 def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[Arrangement]:
@@ -81,8 +85,18 @@ def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[A
             if taken >> bit & 1:
                 chosen[electrode] = other[electrode]
                 cost += _OTHER_BRANCH + float(farther[electrode]) / (2.0 * _OFF_LINE_PX**2)
-        choices.append(_along(chosen, cost))
+        order = chosen.argsort(kind="stable")
+        along = np.maximum.accumulate(chosen[order] + np.arange(len(order)) * 1e-3)
+        choices.append(Arrangement(order, along, cost, headings=_headings(line, along)))
     return choices
+
+
+def _headings(line: Floats, along: Floats) -> Floats:
+    """``(N, 2)`` vectors along a line at places on it."""
+    arcs = np.concatenate(([0.0], np.cumsum(_lengths(np.diff(line, axis=0)))))
+    ahead, behind = along + _HEADING_PX, along - _HEADING_PX
+    vectors = [np.interp(ahead, arcs, axis) - np.interp(behind, arcs, axis) for axis in line.T]
+    return np.stack(vectors, axis=1)
 
 
 def _untangled(positions: Floats) -> Arrangement:
@@ -106,11 +120,6 @@ def _gain(order: list[int], n: int, apart: list[list[float]]) -> float:
     if n + 2 < len(order):
         gain += apart[second][order[n + 2]] - apart[first][order[n + 2]]
     return gain
-
-
-def _along(places: Floats, cost: float) -> Arrangement:
-    order = places.argsort(kind="stable")
-    return Arrangement(order, np.maximum.accumulate(places[order] + np.arange(len(order)) * 1e-3), cost)
 
 
 def on_ring(positions: Floats) -> Floats | None:

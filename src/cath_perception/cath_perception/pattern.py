@@ -65,10 +65,15 @@ def pattern(positions: Floats, boxes: Floats, arranged: Arrangement, width: floa
         arranged: their arrangement.
         width: the shaft's, px.
     """
-    step = np.empty_like(positions)
-    step[1:-1] = positions[2:] - positions[:-2]
-    step[0], step[-1] = positions[1] - positions[0], positions[-1] - positions[-2]
-    step = np.abs(step)
+    step = np.abs(_chords(positions) if arranged.headings is None else arranged.headings)
     # a box of a bar (a, b) at an angle measures |c| a + |s| b by |s| a + |c| b
     lengths = boxes * np.hypot(step[:, 0], step[:, 1]) / np.maximum(step[:, 0] + step[:, 1], 1e-6)
     return Pattern(arranged.along, lengths, width, arranged.cost, arranged.angles)
+
+
+def _chords(positions: Floats) -> Floats:
+    """``(N, 2)`` the shaft's directions as the neighbours' positions tell them."""
+    step = np.empty_like(positions)
+    step[1:-1] = positions[2:] - positions[:-2]
+    step[0], step[-1] = positions[1] - positions[0], positions[-1] - positions[-2]
+    return step

@@ -102,6 +102,7 @@ class CatheterTally:
     mistyped: int = 0
     ordered: int = 0
     extra: int = 0
+    bare: int = 0
     switches: int = 0
     _ids: dict[int, int] = field(default_factory=dict)
 
@@ -115,9 +116,12 @@ class CatheterTally:
         A true catheter is found by the answer that has most of its electrodes, half of them at least. Type and order
         are judged where it is seen whole: where nine tenths of its electrodes are in the answer, seen or bridged.
         The order is right if there are as many electrodes as in truth and all that lie farther apart than the limit, as
-        those of a catheter seen end-on do not, come in the true order.
+        those of a catheter seen end-on do not, come in the true order. Extra catheters are those of two electrodes or
+        more that are no true one's; shafts without electrodes are counted on their own, whatever they are.
         """
-        answers = [c for c in found if c.status is CatheterStatus.DETECTED and c.electrodes]
+        there = [c for c in found if c.status is CatheterStatus.DETECTED]
+        answers = [c for c in there if c.electrodes]
+        self.bare += len(there) - len(answers)
         self.frames += 1
         used = set()
         for real in (catheter for catheter in truth if catheter.electrodes):
@@ -160,4 +164,5 @@ class CatheterTally:
             "order right": self.ordered / whole,
             "identity switches": self.switches,
             "extra catheters a frame": self.extra / max(1, self.frames),
+            "shafts without electrodes a frame": self.bare / max(1, self.frames),
         }

@@ -252,16 +252,22 @@ class CatheterTracker:
         return self.limits.forget_s if track.mature else self.limits.predict_s
 
     def _look(self) -> None:
-        """Examine one catheter a frame: one that changed, one that is little known, or now and then any."""
+        """Examine one catheter a frame: one that changed, one that is little known, or now and then any.
+
+        Those that have just appeared and must wait for their turn are named by this frame alone meanwhile.
+        """
         self._frame += 1
         due = [
             (self._due(track), track.id, track)
             for track in self._tracks
             if track.status is CatheterStatus.DETECTED and track.believed.sum() >= 3
         ]
-        soonest, _, track = min(due, default=(np.inf, -1, None))
+        soonest, chosen, track = min(due, default=(np.inf, -1, None))
         if track is not None and soonest <= self._frame:
-            self._names[track.id].examine(track, self._frame)
+            self._names[chosen].examine(track, self._frame)
+        for _, identity, track in due:
+            if track.hits == 1 and identity != chosen:
+                self._names[identity].glance(track)
 
     def _due(self, track: Track) -> int:
         """The frame in which the track should be examined again."""
