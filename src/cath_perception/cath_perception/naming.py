@@ -49,7 +49,7 @@ class Naming:
 
     Attributes:
         weight: how many looks at the electrodes that it has now the evidence is worth.
-        type: the type and its confidence 0..1; None and 0 where it is not known.
+        type: the type and its confidence 0.5..1; None and 0 where it is not known or another is as likely.
         looks, looked_at: how often the track was looked at, and the newest frame in which it was.
         examined: the slots that were believed in then, by key.
         layout, fillers: None and empty as long as the slots are numbered one by one.
@@ -226,7 +226,9 @@ class Naming:
         self.type = (None, 0.0)
         if self._kind is not None:
             odds = np.exp(np.append(self._scores, 0.0) - max(float(self._scores.max()), 0.0))
-            self.type = self._recognizer.types[self._kind], float(odds[self._kind] / odds.sum())
+            confidence = float(odds[self._kind] / odds.sum())
+            if confidence > 0.5:
+                self.type = self._recognizer.types[self._kind], confidence
 
     def _note_layout(
         self, track: Track, keys: tuple[int, ...], reading: Reading, line: Floats | None
