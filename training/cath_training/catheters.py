@@ -1,13 +1,15 @@
 """Type, tracking and motion measured on true electrodes made worse, so without any network, or through a model."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import process_time
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
+from rich.progress import Progress
 
+from cath_perception.alignment import rigid, rotation
 from cath_perception.catheters import group
 from cath_perception.centerline import Trace
 from cath_perception.motion import Motion, MotionEstimator
@@ -33,41 +35,59 @@ class Damage:
 
 @dataclass(slots=True)
 class MotionTally:
-    """Motion of the reference catheter beside the truth, over many sequences."""
+    """Motion of the reference catheter beside the truth, over many sequences.
+
+    Whoever compensates motion asks where the tissue that the catheter lies in has gone, not where the electrodes that
+    happen to be in view are on the average. The truth is therefore the rigid motion that fits *all* electrodes of the
+    catheter best, in view or not, from the reference frame of an answer to its own, applied to the point that the
+    answer is about (``Motion.centre``). It has no jumps where electrodes leave the picture. That the catheter bends
+    while only a part of it is seen counts as an error of the answer.
+    """
 
     square_errors: list[float] = field(default_factory=list)
+    turns: list[float] = field(default_factory=list)
     respiratory: list[float] = field(default_factory=list)
     cardiac: list[float] = field(default_factory=list)
     frames: int = 0
 
     def add(
-        self, motions: list[Motion], truth: Points, respiratory: Points, cardiac: Points, rate: float
+        self, motions: Sequence[Motion], electrodes: Points, respiratory: Points, cardiac: Points, rate: float
     ) -> None:
-        """One sequence: ``(T, 2)`` true positions of the catheter's centre, and true parts, in px."""
+        """One sequence: ``(T, N, 2)`` true electrodes of the catheter, ``(T, 2)`` true parts of its motion, in px."""
         self.frames += len(motions)
-        valid = np.flatnonzero([m.valid for m in motions])
-        if len(valid) < 2:
-            return
-        start = round(motions[valid[0]].reference_time_s * rate)
-        found = np.array([motions[i].translation for i in valid])
-        off = found - (truth[valid] - truth[start])
-        self.square_errors += np.square(off).sum(axis=1).tolist()
-        settled = valid[valid >= start + SETTLING_S * rate]
-        if len(settled) > SETTLING_S * rate:
-            parts = np.array([(motions[i].respiratory, motions[i].cardiac) for i in settled])
-            self.respiratory.append(correlation(parts[:, 0], respiratory[settled]))
-            self.cardiac.append(correlation(parts[:, 1], cardiac[settled]))
+        starts = np.array([round(m.reference_time_s * rate) if m.valid else -1 for m in motions])
+        for start in sorted(set(starts[starts >= 0].tolist())):
+            valid = np.flatnonzero(starts == start)
+            for i in valid.tolist():
+                self._judge(motions[i], electrodes[start], electrodes[i])
+            settled = valid[valid >= start + SETTLING_S * rate]
+            if len(settled) > SETTLING_S * rate:
+                parts = np.array([(motions[i].respiratory, motions[i].cardiac) for i in settled])
+                self.respiratory.append(correlation(parts[:, 0], respiratory[settled]))
+                self.cardiac.append(correlation(parts[:, 1], cardiac[settled]))
+
+    def _judge(self, motion: Motion, before: Points, now: Points) -> None:
+        angle, shift = rigid(before, now)
+        truth = rotation(angle) @ motion.centre + shift - motion.centre
+        self.square_errors.append(float(np.square(motion.translation - truth).sum()))
+        self.turns.append(math.remainder(motion.rotation - angle, math.tau))
 
     def figures(self) -> dict[str, float]:
-        """RMS error in px, share of frames answered, median correlations of the parts over sequences."""
+        """Share of frames answered, errors, correlations of the parts over sequences (those 5 s after the reference)."""
         nothing = [float("nan")]
+        respiratory, cardiac = self.respiratory or nothing, self.cardiac or nothing
         return {
             "motion answered": len(self.square_errors) / max(1, self.frames),
             "motion rms px": float(np.sqrt(np.mean(self.square_errors or nothing))),
-            "respiratory correlation, median": float(np.median(self.respiratory or nothing)),
-            "respiratory correlation, worst": float(np.min(self.respiratory or nothing)),
-            "cardiac correlation, median": float(np.median(self.cardiac or nothing)),
-            "cardiac correlation, worst": float(np.min(self.cardiac or nothing)),
+            "motion worst px": float(np.sqrt(np.max(self.square_errors or nothing))),
+            "rotation rms degrees": math.degrees(float(np.sqrt(np.mean(np.square(self.turns or nothing))))),
+            "respiratory correlation, median": float(np.median(respiratory)),
+            "respiratory correlation, worst": float(np.min(respiratory)),
+            "cardiac correlation, median": float(np.median(cardiac)),
+            "cardiac correlation, worst": float(np.min(cardiac)),
+            "cardiac correlation of 0.95 or better": float(np.mean(np.array(cardiac) >= 0.95))
+            if self.cardiac
+            else float("nan"),
         }
 
 
@@ -105,17 +125,12 @@ def damaged(
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What is known of one frame: the truth and the displacements of the reference catheter, px."""
+    """What is known of one frame: the catheters in view, all of the reference catheter's electrodes, its motion's parts; px."""
 
     truth: tuple[Catheter, ...]
+    reference: Points
     respiratory: Points
     cardiac: Points
-
-    @property
-    def centre(self) -> Points:
-        """Of the reference catheter's electrodes; NaN where it is not there."""
-        places = [(e.x, e.y) for c in self.truth[:1] if c.id == 0 for e in c.electrodes]
-        return np.mean(places, axis=0) if places else np.full(2, np.nan)
 
 
 def _damaged_results(
@@ -125,8 +140,9 @@ def _damaged_results(
     rng = np.random.default_rng([sequence.seed, 23])
     size = sequence.size
     for index in range(sequence.frames):
-        frame = _Frame(*sequence.truth(index))
-        grouped = group(*damaged(frame.truth, size, damage, rng), size, size)
+        truth, respiratory, cardiac = sequence.truth(index)
+        grouped = group(*damaged(truth, size, damage, rng), size, size)
+        frame = _Frame(truth, sequence.reference(index), respiratory, cardiac)
         yield PerceptionResult(size, size, *grouped, None), frame
 
 
@@ -134,9 +150,32 @@ def _perceived(
     sequence: SyntheticSequence, perceptor: Perceptor
 ) -> Iterator[tuple[PerceptionResult, _Frame]]:
     """What a model sees of the sequence's pictures."""
-    for seen in sequence:
-        frame = _Frame(seen.catheters, seen.respiratory_px, seen.cardiac_px)
+    for index, seen in enumerate(sequence):
+        frame = _Frame(seen.catheters, sequence.reference(index), seen.respiratory_px, seen.cardiac_px)
         yield perceptor(seen.pixels, recognize=False), frame
+
+
+class _Figures:
+    """Catheters and motion over sequences, and the CPU time in s that following them took."""
+
+    def __init__(self) -> None:
+        self.catheters, self.motion, self.spent = CatheterTally(), MotionTally(), 0.0
+        self._recognizer = Recognizer.load()
+
+    def follow(self, given: Iterable[tuple[PerceptionResult, _Frame]], size: int, rate: float) -> Iterator[int]:
+        """Follow the catheters of one sequence; yields the index of every frame done. Keeps no frame's pictures."""
+        tracker, estimator, motions, truths = CatheterTracker(self._recognizer), MotionEstimator(), [], []
+        self.catheters.begin()
+        for index, (result, frame) in enumerate(given):
+            begun = process_time()
+            answer = tracker.update(result, index / rate).catheters or ()
+            motions.append(estimator.update(tracker, answer, index / rate))
+            self.spent += process_time() - begun
+            self.catheters.add(answer, frame.truth, size)
+            truths.append((frame.reference, frame.respiratory, frame.cardiac))
+            yield index
+        electrodes, respiratory, cardiac = (np.array(of) for of in zip(*truths, strict=True))
+        self.motion.add(motions, electrodes, respiratory, cardiac, rate)
 
 
 def on_sequences(
@@ -152,27 +191,17 @@ def on_sequences(
     ``eyes``: what is done to the true detections, or the perceptor that looks at the pictures, which then have up to four
     distractors and any dose from low to cine.
     """
-    recognizer, catheters, motion, spent = Recognizer.load(), CatheterTally(), MotionTally(), 0.0
-    for seed in track(range(first_seed, first_seed + count), "sequences"):
-        sequence = SyntheticSequence(
-            seconds, rate, size, seed, 1 + (seed - first_seed) % 4, seed % 5, quanta=0
-        )
-        given = _damaged_results(sequence, eyes) if isinstance(eyes, Damage) else _perceived(sequence, eyes)
-        results, frames = zip(*given, strict=True)
-        tracker, estimator, motions, answers = CatheterTracker(recognizer), MotionEstimator(), [], []
-        begun = process_time()
-        for index, result in enumerate(results):
-            answers.append(tracker.update(result, index / rate).catheters or ())
-            motions.append(estimator.update(tracker, answers[-1], index / rate))
-        spent += process_time() - begun
-        catheters.begin()
-        for answer, frame in zip(answers, frames, strict=True):
-            catheters.add(answer, frame.truth, size)
-        centres = np.array([frame.centre for frame in frames])
-        parts = np.array([(frame.respiratory, frame.cardiac) for frame in frames])
-        motion.add(motions, centres, parts[:, 0], parts[:, 1], rate)
+    figures = _Figures()
+    with Progress() as progress:
+        bar = progress.add_task("frames", total=count * max(1, round(seconds * rate)))
+        for seed in range(first_seed, first_seed + count):
+            number = 1 + (seed - first_seed) % 4
+            sequence = SyntheticSequence(seconds, rate, size, seed, number, seed % 5, quanta=0)
+            given = _damaged_results(sequence, eyes) if isinstance(eyes, Damage) else _perceived(sequence, eyes)
+            for _ in figures.follow(given, size, rate):
+                progress.advance(bar)
     return {
-        **catheters.figures(),
-        **motion.figures(),
-        "CPU ms a frame for tracking, types and motion": spent * 1e3 / max(1, catheters.frames),
+        **figures.catheters.figures(),
+        **figures.motion.figures(),
+        "CPU ms a frame for tracking, types and motion": figures.spent * 1e3 / max(1, figures.catheters.frames),
     }

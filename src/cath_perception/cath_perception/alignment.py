@@ -123,6 +123,32 @@ def rigid(before: Floats, now: Floats) -> tuple[float, Floats]:
     return angle, moved - rotation(angle) @ centre
 
 
+def consensus(before: Floats, now: Floats, off: float) -> NDArray[np.bool_]:
+    """``(N,)`` which of the paired points move together rigidly, none farther off than ``off`` px.
+
+    All, where one rigid motion fits them. Else the largest set that fits the motion of any two of them (RANSAC without
+    chance, as points are few), fitted again.
+    """
+    kept = _off(before, now, np.ones(len(before), bool)) <= off
+    if kept.all() or len(before) < 3:
+        return kept
+    first, second = before @ (1.0, 1.0j), now @ (1.0, 1.0j)
+    one, other = np.triu_indices(len(first), 1)
+    turn = (second[other] - second[one]) * np.conj(first[other] - first[one])
+    turn /= np.maximum(np.abs(turn), 1e-9)
+    middle = turn * (first[one] + first[other]) - (second[one] + second[other])
+    away = np.abs(turn[:, None] * first - second - middle[:, None] / 2.0)
+    fitting = np.minimum(away / off, 1.0).sum(axis=1)
+    kept = away[int(fitting.argmin())] <= off
+    return _off(before, now, kept) <= off
+
+
+def _off(before: Floats, now: Floats, kept: NDArray[np.bool_]) -> Floats:
+    """``(N,)`` how far points are from where the rigid motion of those ``kept`` takes them, px."""
+    angle, shift = rigid(before[kept], now[kept])
+    return np.asarray(np.hypot(*(now - before @ rotation(angle).T - shift).T))
+
+
 def rotation(angle: float) -> Floats:
     """``(2, 2)`` matrix of a rotation by ``angle`` rad from x towards y."""
     c, s = math.cos(angle), math.sin(angle)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cath_perception.alignment import Floats, rigid, rotation
+from cath_perception.alignment import Floats, consensus, rigid, rotation
 from cath_perception.separation import RespiratoryCardiacFilter
 from cath_perception.track import MATURE
 from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Catheter, CatheterStatus
 
 _FEWEST = 3
-_GOOD_RESIDUAL_PX = 3.0
+_GOOD_RESIDUAL_PX, _OFF_PX = 3.0, 6.0
+"""Residual at which the quality is 0.6, and how far an electrode may be off before it is thought to be another's."""
 _LEAST_QUALITY = 0.5
 """Below it there is no answer: half of the catheter, or a track that another catheter's electrodes have pulled away, can
 be wrong by tens of px."""
+_SURE, _PATIENCE_S = 0.95, 1.0
+"""Confidence in the type from which on a catheter may be the reference, and how long the reference must have been without
+an answer before another takes its place."""
+_MOST_TURN = 1.0
+"""A catheter known again cannot have turned by more than this, rad: the heart does not turn round."""
+
+Places = Mapping[int, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +57,12 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
+    """``places`` in the reference frame and ``numbers`` on the catheter, from the tip, of the electrodes by their keys."""
+
     identity: int
     time_s: float
-    places: dict[int, tuple[float, float]]
+    places: Places
+    numbers: Mapping[int, int]
     scene: int
 
 
@@ -58,20 +70,22 @@ class MotionEstimator:
     """Follows one catheter against a reference frame.
 
     The first frame in which a catheter of ``reference_type`` is well known becomes the reference, until
-    ``set_reference`` chooses another. A new scene drops it. The parts are told apart from past frames only.
+    ``set_reference`` chooses another. A new scene drops it. Where it gives no answer for a second and a catheter of the
+    type is well known (another track of it, or itself, if it was not what it seemed), that one goes on: against the same
+    reference frame if its electrodes fit what was seen there, else from a new one. The parts are told apart from past
+    frames only.
     """
 
     def __init__(self, reference_type: str = "coronary_sinus") -> None:
         self.reference_type = reference_type
-        self._reference: _Reference | None = None
-        self._seen: tuple[int, float, dict[int, tuple[float, float]]] | None = None
-        self._frames = 0
         self._filter = RespiratoryCardiacFilter()
+        self.reset()
 
     def reset(self) -> None:
         """Forget the reference."""
-        self._reference = self._seen = None
-        self._frames = 0
+        self._reference: _Reference | None = None
+        self._seen: tuple[int, float, Places] | None = None
+        self._candidate, self._frames, self._answered = -1, 0, -math.inf
         self._filter.reset()
 
     def set_reference(self) -> float | None:
@@ -79,7 +93,7 @@ class MotionEstimator:
         if self._seen is None or self._reference is None:
             return None
         identity, time_s, places = self._seen
-        self._reference = _Reference(identity, time_s, places, self._reference.scene)
+        self._reference = replace(self._reference, identity=identity, time_s=time_s, places=places)
         self._filter.reset()
         return time_s
 
@@ -87,51 +101,106 @@ class MotionEstimator:
         """The motion in the frame that the tracker has just been given."""
         if self._reference is not None and self._reference.scene != tracker.scene:
             self.reset()
-        catheter = self._chosen(catheters)
-        places = {} if catheter is None else tracker.landmarks(catheter.id)
-        self._seen = None
-        if catheter is None or len(places) < _FEWEST:
-            return self._nothing()
-        if self._reference is None:
-            self._frames += 1
-            if self._frames < 2 * MATURE or len(places) < len(catheter.electrodes):
-                return self._nothing()
-            self._reference = _Reference(catheter.id, time_s, places, tracker.scene)
-        self._seen = (catheter.id, time_s, places)
-        return self._measured(self._reference, places, time_s)
+        motion = self._answer(tracker, catheters, time_s)
+        if motion.valid:
+            self._answered, self._frames = time_s, 0
+        elif self._chosen(tracker, catheters, time_s):
+            motion = self._answer(tracker, catheters, time_s)
+        return motion
 
-    def _chosen(self, catheters: tuple[Catheter, ...]) -> Catheter | None:
-        """The reference catheter where it is seen; before there is a reference, the surest of its type."""
-        seen = [catheter for catheter in catheters if catheter.status is CatheterStatus.DETECTED]
-        if self._reference is not None:
-            return next((c for c in seen if c.id == self._reference.identity), None)
-        fitting = [catheter for catheter in seen if catheter.type == self.reference_type]
-        return max(fitting, key=lambda c: (c.type_confidence, -c.id), default=None)
+    def _answer(self, tracker: CatheterTracker, catheters: tuple[Catheter, ...], time_s: float) -> Motion:
+        self._seen, reference = None, self._reference
+        if reference is None or not any(c.id == reference.identity and _seen(c) for c in catheters):
+            return self._nothing()
+        places = tracker.landmarks(reference.identity)
+        if len(places) < _FEWEST:
+            return self._nothing()
+        self._seen = (reference.identity, time_s, places)
+        return self._measured(reference, places, time_s)
+
+    def _chosen(self, tracker: CatheterTracker, catheters: tuple[Catheter, ...], time_s: float) -> bool:
+        """Whether a catheter is known so well that it is the reference from this frame on."""
+        fitting = [c for c in catheters if _seen(c) and c.type == self.reference_type]
+        best = max(fitting, key=lambda c: (c.type_confidence, -c.id), default=None)
+        if best is None or best.type_confidence < _SURE:
+            return False
+        self._frames = self._frames + 1 if best.id == self._candidate else 1
+        self._candidate = best.id
+        places, numbers = tracker.landmarks(best.id), tracker.numbers(best.id)
+        waiting = self._reference is not None and time_s - self._answered < _PATIENCE_S
+        if waiting or self._frames < 2 * MATURE or len(places) < max(len(best.electrodes), _FEWEST):
+            return False
+        again = None if self._reference is None else _known_again(self._reference, best.id, places, numbers)
+        if again is None:
+            self._filter.reset()
+            again = _Reference(best.id, time_s, places, numbers, tracker.scene)
+        self._reference = again
+        return True
 
     def _nothing(self) -> Motion:
         nothing = np.zeros(2)
         since = math.nan if self._reference is None else self._reference.time_s
         return Motion(False, since, nothing, 0.0, nothing, nothing, nothing, 0.0, 0.0)
 
-    def _measured(
-        self, reference: _Reference, places: dict[int, tuple[float, float]], time_s: float
-    ) -> Motion:
-        common = sorted(reference.places.keys() & places.keys())
-        if len(common) < _FEWEST:
-            return self._nothing()
-        before = np.array([reference.places[key] for key in common])
-        now = np.array([places[key] for key in common])
-        angle, shift = rigid(before, now)
-        turn = rotation(angle)
-        off = now - before @ turn.T - shift
-        residual = float(np.sqrt(np.square(off).sum(axis=1).mean()))
-        share = len(common) / len(reference.places)
-        quality = share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2)
-        if quality < _LEAST_QUALITY:
+    def _measured(self, reference: _Reference, places: Places, time_s: float) -> Motion:
+        fit = _fitted(reference.places, places)
+        if fit is None or fit.quality < _LEAST_QUALITY:
             return self._nothing()
         centre = np.array(list(reference.places.values())).mean(axis=0)
-        translation = turn @ centre + shift - centre
-        respiratory, cardiac = self._filter.update(translation, time_s)
+        translation = rotation(fit.angle) @ centre + fit.shift - centre
+        parts = self._filter.update(translation, time_s)
         return Motion(
-            True, reference.time_s, translation, angle, centre, respiratory, cardiac, residual, quality
+            True, reference.time_s, translation, fit.angle, centre, *parts, fit.residual, fit.quality
         )
+
+
+def _seen(catheter: Catheter) -> bool:
+    return catheter.status is CatheterStatus.DETECTED
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A rigid motion of electrodes: see ``rigid`` and ``Motion``."""
+
+    angle: float
+    shift: Floats
+    residual: float
+    quality: float
+
+
+def _fitted(before: Places, now: Places) -> _Fit | None:
+    """The rigid motion of the electrodes seen in both frames, without those that most others show to be wrong."""
+    common = sorted(before.keys() & now.keys())
+    if len(common) < _FEWEST:
+        return None
+    first, second = np.array([before[key] for key in common]), np.array([now[key] for key in common])
+    kept = consensus(first, second, _OFF_PX)
+    if kept.sum() < _FEWEST:
+        return None
+    first, second = first[kept], second[kept]
+    angle, shift = rigid(first, second)
+    off = second - first @ rotation(angle).T - shift
+    residual = float(np.sqrt(np.square(off).sum(axis=1).mean()))
+    share = len(first) / len(before)
+    return _Fit(angle, shift, residual, share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2))
+
+
+def _known_again(
+    reference: _Reference, identity: int, places: Places, numbers: Mapping[int, int]
+) -> _Reference | None:
+    """The reference with the keys of another track of the same catheter; None where its electrodes do not fit.
+
+    The pattern may look alike from both ends, so both are tried.
+    """
+    old = {number: key for key, number in reference.numbers.items() if key in reference.places}
+    if not old:
+        return None
+    fits = []
+    for backwards in (False, True):
+        last = max(old)
+        turned = {key: last - n if backwards else n for key, n in numbers.items()}
+        before = {key: reference.places[old[n]] for key, n in turned.items() if n in old}
+        fit = _fitted(before, places)
+        if fit is not None and fit.quality >= _LEAST_QUALITY and abs(fit.angle) < _MOST_TURN:
+            fits.append((fit.quality, _Reference(identity, reference.time_s, before, turned, reference.scene)))
+    return max(fits, key=lambda pair: pair[0])[1] if fits else None

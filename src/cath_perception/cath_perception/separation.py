@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 
 from cath_perception.alignment import Floats
+from cath_perception.compiled import compiled
 
 _HEART_HZ = np.arange(0.7, 2.21, 0.025)
 _HARMONICS = 3
@@ -15,17 +16,32 @@ _BREATH_HZ = 0.55
 """What is slower than this is no heartbeat when the heart's rate is looked for."""
 _WINDOW_S, _LEAST_S, _EVERY_S = 8.0, 3.0, 0.5
 _MOST_SAMPLES = 500
-_DRIFT, _NOISE_PX = 20.0, 0.4
-"""Standard deviations of the change in a second of the breathing's velocity, and of a measurement (px)."""
-_BEAT, _LEAST_BEAT, _MOST_BEAT, _MEMORY_S = 0.2, 0.1, 1.0, 3.0
-"""The same of each oscillation of the heart, as a part of its amplitude over the last seconds, and bounds in px."""
+_ANOTHER, _AGAIN = 0.1, 3
+"""A rate that differs by more than this part must be found so many times running to be believed."""
+_DRIFT, _NOISE_PX = 100.0, 0.4
+"""Standard deviations of the change in a second of the breathing's acceleration, and of a measurement (px)."""
+_PHASE, _RATE, _RATE_S = 0.15, 0.04, 1.0
+"""Standard deviations of the change in a second of the heart's phase (rad), of its rate from beat to beat, as a part of
+it, and for how long a beat's rate lasts."""
+_BEAT, _LEAST_BEAT, _FIRST_BEAT = 0.1, 0.3, 5.0
+"""The same of each harmonic in a second, as a part of the heartbeat; the least heartbeat, and what one may be before any is
+known, px."""
+_SLOW, _PHASE_AT = 6, 6 + 4 * _HARMONICS
+_SIZE = _PHASE_AT + 2
+"""The state: place, velocity and acceleration of the breathing in x and in y; of each harmonic the cosine's and the sine's
+part in x and in y; the heart's phase, and by which part its rate differs from the mean one."""
 
 
 class RespiratoryCardiacFilter:
-    """A Kalman filter of a slow part (breathing: a drifting velocity) and of the heartbeat with its harmonics.
+    """An extended Kalman filter of breathing (a smooth drift) and of a heartbeat that repeats with a phase of its own.
 
-    The heart's rate is that of the strongest periodic motion of the last 8 s that is no breathing; before 3 s are seen the
-    whole displacement counts as respiratory. The constant part of a beat cannot be told from breathing and stays with it.
+    The beat's shape (harmonics of the heart's rate) changes slowly, but no beat is as long as the one before; its
+    harmonics keep in step because they share one phase. The mean rate is that of the strongest periodic motion of the last
+    8 s that is no breathing; before 3 s are seen the whole displacement counts as respiratory. The constant part of a beat
+    cannot be told from breathing and stays with it.
+
+    Attributes:
+        heart_hz: the mean rate; None where it is not known.
     """
 
     def __init__(self) -> None:
@@ -33,54 +49,23 @@ class RespiratoryCardiacFilter:
 
     def reset(self) -> None:
         """Forget everything."""
-        size = 2 + 2 * _HARMONICS
-        self._state = np.zeros((size, 2))
-        self._covariance = np.diag([100.0, 400.0] + [1e-6] * (size - 2))
-        self._observe = np.zeros(size)
-        self._observe[0] = 1.0
-        self._observe[2::2] = 1.0
+        self._state = np.zeros(_SIZE)
+        self._covariance = np.diag([100.0, 400.0, 400.0] * 2 + [0.0] * (_SIZE - _SLOW))
         self._past: deque[tuple[float, float, float]] = deque(maxlen=_MOST_SAMPLES)
         self._time: float | None = None
         self._looked = -np.inf
-        self._power = 1.0
+        self._others = 0
         self.heart_hz: float | None = None
 
     def update(self, displacement: Floats, time_s: float) -> tuple[Floats, Floats]:
         """Respiratory and cardiac part ``(2,)`` each of a ``(2,)`` displacement in px; they sum up to it."""
         since = 0.0 if self._time is None else time_s - self._time
         self._time = time_s
-        self._past.append((time_s, *displacement.tolist()))
+        x, y = displacement.tolist()
+        self._past.append((time_s, x, y))
         self._find_rate(time_s)
-        self._predict(since)
-        gain = self._covariance @ self._observe
-        weighed = gain / (float(self._observe @ gain) + _NOISE_PX**2)
-        self._state += weighed[:, None] * (displacement - self._observe @ self._state)
-        self._covariance -= weighed[:, None] * gain
-        cardiac = self._state[2::2].sum(axis=0)
-        self._power += min(since / _MEMORY_S, 1.0) * (float(cardiac @ cardiac) - self._power)
+        cardiac = np.array(_step(self._state, self._covariance, x, y, since, self.heart_hz or 0.0))
         return displacement - cardiac, cardiac
-
-    def _predict(self, since: float) -> None:
-        move = np.eye(len(self._state))
-        move[0, 1] = since
-        if self.heart_hz is not None:
-            for harmonic in range(_HARMONICS):
-                at = 2 + 2 * harmonic
-                angle = 2 * math.pi * self.heart_hz * (harmonic + 1) * since
-                move[at, at] = move[at + 1, at + 1] = math.cos(angle)
-                move[at, at + 1] = math.sin(angle)
-                move[at + 1, at] = -move[at, at + 1]
-        self._state = move @ self._state
-        covariance = move @ self._covariance @ move.T
-        drift, half = _DRIFT**2 * since, since / 2
-        covariance[0, 0] += drift * since * since / 3
-        covariance[0, 1] += drift * half
-        covariance[1, 0] += drift * half
-        covariance[1, 1] += drift
-        if self.heart_hz is not None:
-            beat = min(max(_BEAT * math.sqrt(self._power), _LEAST_BEAT), _MOST_BEAT)
-            covariance.flat[2 * (len(move) + 1) :: len(move) + 1] += beat * beat * since
-        self._covariance = covariance
 
     def _find_rate(self, now: float) -> None:
         """Look for the heart's rate now and then."""
@@ -92,11 +77,102 @@ class RespiratoryCardiacFilter:
         past = np.array(self._past)
         power = _heart_power(past[:, 0] - now, past[:, 1:])
         peaks = (power[1:-1] >= power[:-2]) & (power[1:-1] >= power[2:])
-        if not peaks.any():
+        if peaks.any():
+            self._note_rate(float(_HEART_HZ[1:-1][int((power[1:-1] * peaks).argmax())]))
+
+    def _note_rate(self, rate: float) -> None:
+        other = self.heart_hz is None or abs(rate / self.heart_hz - 1.0) > _ANOTHER
+        self._others = self._others + 1 if other else 0
+        if self.heart_hz is None or self._others >= _AGAIN:  # another heartbeat, of which nothing is known
+            beat = np.arange(_SLOW, _PHASE_AT)
+            self._covariance[beat, beat] += _FIRST_BEAT**2
+            self._others = 0
+        elif other:
             return
-        if self.heart_hz is None:
-            self._covariance[2:, 2:] += np.eye(len(self._state) - 2) * 25.0
-        self.heart_hz = float(_HEART_HZ[1:-1][int((power[1:-1] * peaks).argmax())])
+        self.heart_hz = rate
+
+
+@compiled("(f8[::1], f8[:, ::1], f8, f8, f8, f8)")
+def _step(
+    state: Floats, covariance: Floats, x: float, y: float, since: float, hz: float
+) -> tuple[float, float]:
+    """Take in a displacement x, y (px) ``since`` s after the last, in place; the heartbeat's part of it.
+
+    ``hz``: the heart's mean rate; 0 where it is not known.
+    """
+    _predict(state, covariance, since, hz)
+    slope = np.zeros(_SIZE)
+    off = x - state[0] - _beat(state, 0, slope)
+    _correct(state, covariance, slope, off)
+    off = y - state[3] - _beat(state, 1, slope)
+    _correct(state, covariance, slope, off)
+    return _beat(state, 0, slope), _beat(state, 1, slope)
+
+
+@compiled()
+def _predict(state: Floats, covariance: Floats, since: float, hz: float) -> None:
+    """Move the state on, in place."""
+    turn = 2.0 * math.pi * hz * since
+    kept = math.exp(-since / _RATE_S)
+    state[_PHASE_AT] = (state[_PHASE_AT] + turn) % (2.0 * math.pi)
+    _move(state, since, turn, kept)
+    for i in range(_SIZE):
+        _move(covariance[:, i], since, turn, kept)
+    for i in range(_SIZE):
+        _move(covariance[i], since, turn, kept)
+    for axis in (0, 3):
+        for i in range(3):
+            for j in range(3):
+                power = 5 - i - j
+                shares = power * (2.0 if i == 0 else 1.0) * (2.0 if j == 0 else 1.0)
+                covariance[axis + i, axis + j] += _DRIFT * _DRIFT * since**power / shares
+    if hz > 0.0:
+        square = 0.0
+        for i in range(_SLOW, _PHASE_AT):
+            square += 0.5 * state[i] * state[i]
+        for i in range(_SLOW, _PHASE_AT):
+            covariance[i, i] += _BEAT * _BEAT * max(square, _LEAST_BEAT * _LEAST_BEAT) * since
+        covariance[_PHASE_AT, _PHASE_AT] += _PHASE * _PHASE * since
+        covariance[_PHASE_AT + 1, _PHASE_AT + 1] += _RATE * _RATE * (1.0 - kept * kept)
+
+
+@compiled()
+def _move(values: Floats, since: float, turn: float, kept: float) -> None:
+    """Apply the transition of the state to ``(_SIZE,)`` values, in place."""
+    for axis in (0, 3):
+        values[axis] += since * values[axis + 1] + 0.5 * since * since * values[axis + 2]
+        values[axis + 1] += since * values[axis + 2]
+    values[_PHASE_AT] += turn * values[_PHASE_AT + 1]
+    values[_PHASE_AT + 1] *= kept
+
+
+@compiled()
+def _beat(state: Floats, axis: int, slope: Floats) -> float:
+    """The heartbeat in x (0) or y (1); into ``slope`` goes how the whole displacement there changes with the state."""
+    slope[:] = 0.0
+    slope[3 * axis] = 1.0
+    beat = 0.0
+    for harmonic in range(_HARMONICS):
+        at, times = _SLOW + 4 * harmonic + 2 * axis, harmonic + 1.0
+        c, s = math.cos(times * state[_PHASE_AT]), math.sin(times * state[_PHASE_AT])
+        slope[at], slope[at + 1] = c, s
+        slope[_PHASE_AT] += times * (state[at + 1] * c - state[at] * s)
+        beat += state[at] * c + state[at + 1] * s
+    return beat
+
+
+@compiled()
+def _correct(state: Floats, covariance: Floats, slope: Floats, off: float) -> None:
+    """Take in that a displacement is ``off`` px from what the state says, in place."""
+    gain, spread = np.zeros(_SIZE), _NOISE_PX * _NOISE_PX
+    for i in range(_SIZE):
+        for j in range(_SIZE):
+            gain[i] += covariance[i, j] * slope[j]
+        spread += slope[i] * gain[i]
+    for i in range(_SIZE):
+        state[i] += gain[i] / spread * off
+        for j in range(_SIZE):
+            covariance[i, j] -= gain[i] * gain[j] / spread
 
 
 def _heart_power(times: Floats, places: Floats) -> Floats:

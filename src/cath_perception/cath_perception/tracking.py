@@ -90,13 +90,26 @@ class CatheterTracker:
         self.scene += 1
 
     def landmarks(self, identity: int) -> dict[int, tuple[float, float]]:
-        """Electrodes of a catheter seen in the newest frame and believed in, px, by a key that lasts with its track."""
+        """Electrodes of a catheter seen in the newest frame and believed in, px, by a key that lasts with its track.
+
+        Without those that its type, once settled, has no place for.
+        """
         for track in self._tracks:
             if track.id == identity and track.status is CatheterStatus.DETECTED:
                 there = track.seen & track.confirmed
                 places = map(tuple, track.places[there].tolist())
-                return dict(zip(track.keys[there].tolist(), places, strict=True))
+                found = dict(zip(track.keys[there].tolist(), places, strict=True))
+                name = self._names[identity]
+                return {key: found[key] for key in name.claimed if key in found} if name.settled else found
         return {}
+
+    def numbers(self, identity: int) -> dict[int, int]:
+        """Which electrode of its type, from the tip, each landmark of a catheter is; none before the type is settled."""
+        name = self._names.get(identity)
+        if name is None or name.layout is None or not name.settled:
+            return {}
+        pairs = zip(name.layout.keys, name.layout.indices, strict=True)
+        return {key: index for key, index in pairs if index >= 0}
 
     def update(self, result: PerceptionResult, time_s: float) -> PerceptionResult:
         """The same result with lasting ids, indices and types, and with catheters that are only predicted or lost.

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from cath_perception.types import Catheter, Centerline, Electrode
-from cath_training.synthetic import background, formation, geometry, instruments
+from cath_training.synthetic import background, curves, formation, geometry, instruments
 from cath_training.synthetic.carm import CArm
 from cath_training.synthetic.instruments import Instrument
 from cath_training.synthetic.motion import PatientMotion, Steering
@@ -40,6 +40,11 @@ def _kinds(rng: np.random.Generator, count: int) -> list[str]:
     if rng.random() < 0.5:
         others[1:] = others[:0:-1]
     return ["coronary_sinus", *others][:count]
+
+
+def _centres(part: Instrument) -> Points:
+    """``(N,)`` arc lengths of its electrodes from the tip, mm."""
+    return np.array([ring.centre for ring in part.rings])
 
 
 class SyntheticSequence:
@@ -120,18 +125,28 @@ class SyntheticSequence:
         truth = [self._truth(i, part, everywhere) for i, part in labelled]
         return tuple(c for c in truth if c is not None), *self._reference_motion(t)
 
+    def reference(self, index: int) -> Points:
+        """``(N, 2)`` px of all electrodes of the reference (first) catheter in one frame, from the tip, in view or not."""
+        if not self.instruments:
+            return np.empty((0, 2))
+        part = self.instruments[0]
+        course = self._course(part, self.steering[0], index / self.rate)
+        return self.carm.project(curves.sample(course, _centres(part)))
+
     def __iter__(self) -> Iterator[SyntheticFrame]:
         fixed = geometry.attenuation(self.clutter, self.carm, np.random.default_rng([self.seed, 21]))
         for index in range(self.frames):
             yield self._frame(index, fixed)
 
     def _moved(self, t: float) -> list[Instrument]:
-        moved = []
-        for part, steering in zip(self.instruments, self.steering, strict=False):
-            course = part.course + steering.displace(part.course, t)
-            shift = self.motion.cardiac(course, t) + self.motion.respiratory(course, t)
-            moved.append(replace(part, course=course + shift))
-        return moved
+        return [
+            replace(part, course=self._course(part, steering, t))
+            for part, steering in zip(self.instruments, self.steering, strict=False)
+        ]
+
+    def _course(self, part: Instrument, steering: Steering, t: float) -> Points:
+        course = part.course + steering.displace(part.course, t)
+        return course + self.motion.cardiac(course, t) + self.motion.respiratory(course, t)
 
     def _frame(self, index: int, fixed: NDArray[np.float32]) -> SyntheticFrame:
         t = index / self.rate
@@ -179,8 +194,8 @@ class SyntheticSequence:
     def _reference_motion(self, t: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if not self.instruments:
             return np.zeros(2), np.zeros(2)
-        course = self.instruments[0].course
-        rest = course[:: max(1, len(course) // 200)][:40]
+        part = self.instruments[0]
+        rest = curves.sample(part.course, _centres(part))
         still = self.carm.project(rest)
         parts = [self.motion.respiratory(rest, t), self.motion.cardiac(rest, t)]
         moved = [(self.carm.project(rest + part) - still).mean(axis=0) for part in parts]
