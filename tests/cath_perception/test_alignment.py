@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from cath_perception.alignment import bent, best_pairs, best_shift, mutual_pairs, squared_distances
+from cath_perception.alignment import (
+    bent,
+    best_pairs,
+    best_shift,
+    consensus,
+    mutual_pairs,
+    rotation,
+    squared_distances,
+)
 
 EVEN = np.column_stack((np.arange(6) * 12.0, np.zeros(6)))
 
@@ -33,3 +41,11 @@ def test_points_move_with_their_neighbours_and_only_those_they_are_related_to():
     related = np.array([[True, False], [False, False], [False, True]])
     alone = bent(points, np.array([0, 2]), np.array([[4.0, 0.0], [0.0, 8.0]]), related)
     assert alone.tolist() == [[4.0, 0.0], [0.0, 0.0], [0.0, 8.0]]
+
+
+def test_points_that_do_not_move_with_the_others_are_left_out():
+    before = np.random.default_rng(4).uniform(0, 100, (10, 2))
+    now = before @ rotation(0.1).T + (30.0, -5.0)
+    assert consensus(before, now, 3.0).all()
+    now[[2, 5, 7]] += ((12.0, 9.0), (12.0, 9.0), (-40.0, 3.0))
+    assert np.flatnonzero(~consensus(before, now, 3.0)).tolist() == [2, 5, 7]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -134,3 +136,64 @@ def test_a_weak_heartbeat_is_not_taken_for_the_harmonics_of_deep_breathing():
         beat = 1.5 * np.sin(2 * np.pi * 1.3 * t)
         split.update(np.array((0.1, 1.0)) * breath + np.array((1.0, 0.2)) * beat + rng.normal(0, 0.2, 2), t)
     assert split.heart_hz == pytest.approx(1.3, abs=0.06)
+
+
+def test_a_beat_that_comes_early_or_late_is_still_a_beat():
+    split, rng = RespiratoryCardiacFilter(), np.random.default_rng(3)
+    parts, begun, length = [], 0.0, 0.8
+    for t in np.arange(0, 40, DT):
+        while t >= begun + length:
+            begun, length = begun + length, 0.8 * (1 + 0.04 * rng.uniform(-2, 2))
+        bump = 0.5 - 0.5 * np.cos(2 * np.pi * min((t - begun) / length / 0.55, 1.0))
+        beat, breath = np.array((8.0, 3.0)) * bump, np.array((2.0, 25.0)) * np.sin(2 * np.pi * 0.25 * t)
+        parts.append((beat, split.update(beat + breath + rng.normal(0, 0.2, 2), t)[1]))
+    beat, found = np.array(parts)[150:].transpose(1, 0, 2)
+    off = (found - found.mean(axis=0)) - (beat - beat.mean(axis=0))
+    assert np.sqrt(np.square(off).sum(axis=1).mean()) < 0.2 * np.sqrt(
+        np.square(beat - beat.mean(axis=0)).sum(axis=1).mean()
+    )
+
+
+def test_a_single_look_at_another_rate_does_not_upset_the_heartbeat():
+    split = RespiratoryCardiacFilter()
+    for rate in (1.2, 0.8, 1.2, 0.8, 0.8, 1.225):
+        split._note_rate(rate)
+    assert split.heart_hz == 1.225
+    for _ in range(3):
+        split._note_rate(0.8)
+    assert split.heart_hz == 0.8
+
+
+def test_a_wrong_electrode_does_not_move_the_answer():
+    run = Run().settled()
+    for step in range(1, 9):  # within reach each time, so that it is followed
+        strayed = moved(CS, 2.0 * step, 0.0)
+        rings = list(strayed.electrodes)
+        rings[9] = replace(rings[9], x=rings[9].x - 0.4 * step, y=rings[9].y + 1.2 * step)
+        motion = run(catheter(rings, strayed.centerline.points))
+    assert motion.translation.tolist() == pytest.approx([16.0, 0.0], abs=0.05)
+    assert motion.residual < 0.05
+    assert motion.quality == pytest.approx(0.8)
+
+
+def test_the_reference_frame_outlives_its_track():
+    run, other = Run(), straight([2, 5, 2], 4.0, at=(350, 420))
+    reference = [run(CS, other) for _ in range(20)][-1].reference_time_s
+    for _ in range(90):
+        assert not run(other).valid
+    motions = [run(moved(CS, 40.0, 30.0), other) for _ in range(40)]
+    assert motions[-1].valid
+    assert motions[-1].reference_time_s == reference
+    assert motions[-1].translation.tolist() == pytest.approx([40.0, 30.0], abs=0.1)
+
+
+def test_a_catheter_of_another_shape_begins_a_new_reference():
+    run, other = Run(), straight([2, 5, 2], 4.0, at=(350, 420))
+    reference = [run(CS, other) for _ in range(20)][-1].reference_time_s
+    for _ in range(90):
+        run(other)
+    bend = straight([2, 8] * 4 + [2], at=(150, 150))
+    motions = [run(bend, other) for _ in range(40)]
+    assert motions[-1].valid
+    assert motions[-1].reference_time_s > reference
+    assert np.hypot(*motions[-1].translation) < 0.1

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cath_perception.motion import Motion
 from cath_training.catheters import Damage, MotionTally, correlation, damaged, on_sequences
 from cath_training.synthetic.sequence import SyntheticSequence
 
@@ -17,12 +18,41 @@ def test_damage_drops_and_adds_in_proportion() -> None:
     assert np.mean(added) == pytest.approx(0.5 * count, rel=0.2)
 
 
-def test_motion_is_measured_from_its_reference_frame() -> None:
+def answer(x: float, y: float, angle: float = 0.0, reference_s: float = 0.0) -> Motion:
+    shift, nothing = np.array((x, y)), np.zeros(2)
+    return Motion(True, reference_s, shift, angle, np.array((10.0, 0.0)), shift, nothing, 0.0, 1.0)
+
+
+def test_no_motion_has_no_figures() -> None:
     assert correlation(np.eye(2), 3.0 * np.eye(2) + 1.0) == pytest.approx(1.0)
     assert correlation(np.eye(2), -np.eye(2)) == pytest.approx(-1.0)
     tally = MotionTally()
-    tally.add([], np.empty((0, 2)), np.empty((0, 2)), np.empty((0, 2)), 15.0)
+    tally.add([], np.empty((0, 4, 2)), np.empty((0, 2)), np.empty((0, 2)), 15.0)
     assert np.isnan(tally.figures()["motion rms px"])
+
+
+def test_motion_is_judged_at_its_own_centre_against_all_electrodes() -> None:
+    """A quarter turn about the origin takes (10, 0) to (0, 10), whatever the electrodes' mean does."""
+    before = np.array([[0.0, 0.0], [20.0, 0.0], [30.0, 0.0]])
+    now = before[:, ::-1]
+    tally = MotionTally()
+    tally.add(
+        [answer(0.0, 0.0), answer(-10.0, 13.0, np.pi / 2)],
+        np.stack((before, now)),
+        np.zeros((2, 2)),
+        np.zeros((2, 2)),
+        1.0,
+    )
+    assert tally.figures()["motion worst px"] == pytest.approx(3.0)
+    assert tally.figures()["rotation rms degrees"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_motion_is_judged_from_the_reference_frame_of_each_answer() -> None:
+    electrodes = np.array([[[x, 0.0], [x + 9.0, 0.0]] for x in (0.0, 5.0, 7.0)])
+    tally = MotionTally()
+    motions = [answer(0.0, 0.0), answer(5.0, 0.0), answer(2.0, 0.0, reference_s=1.0)]
+    tally.add(motions, electrodes, np.zeros((3, 2)), np.zeros((3, 2)), 1.0)
+    assert tally.figures()["motion worst px"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_tracking_holds_on_a_short_sequence() -> None:

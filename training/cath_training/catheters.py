@@ -162,7 +162,9 @@ class _Figures:
         self.catheters, self.motion, self.spent = CatheterTally(), MotionTally(), 0.0
         self._recognizer = Recognizer.load()
 
-    def follow(self, given: Iterable[tuple[PerceptionResult, _Frame]], size: int, rate: float) -> Iterator[int]:
+    def follow(
+        self, given: Iterable[tuple[PerceptionResult, _Frame]], size: int, rate: float
+    ) -> Iterator[int]:
         """Follow the catheters of one sequence; yields the index of every frame done. Keeps no frame's pictures."""
         tracker, estimator, motions, truths = CatheterTracker(self._recognizer), MotionEstimator(), [], []
         self.catheters.begin()
@@ -197,11 +199,15 @@ def on_sequences(
         for seed in range(first_seed, first_seed + count):
             number = 1 + (seed - first_seed) % 4
             sequence = SyntheticSequence(seconds, rate, size, seed, number, seed % 5, quanta=0)
-            given = _damaged_results(sequence, eyes) if isinstance(eyes, Damage) else _perceived(sequence, eyes)
+            given = (
+                _damaged_results(sequence, eyes) if isinstance(eyes, Damage) else _perceived(sequence, eyes)
+            )
             for _ in figures.follow(given, size, rate):
                 progress.advance(bar)
     return {
         **figures.catheters.figures(),
         **figures.motion.figures(),
-        "CPU ms a frame for tracking, types and motion": figures.spent * 1e3 / max(1, figures.catheters.frames),
+        "CPU ms a frame for tracking, types and motion": figures.spent
+        * 1e3
+        / max(1, figures.catheters.frames),
     }

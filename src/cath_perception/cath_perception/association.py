@@ -22,8 +22,10 @@ from cath_perception.track import Track
 
 _CLOSE = 0.4
 """A pattern found so near its expected place, in parts of the reach, on the average, needs no search."""
-_ENOUGH, _FEW = 0.5, 0.3
-"""Part of a track's electrodes that must be found at the expected place so as not to search; and for it to be seen."""
+_ALL, _ENOUGH, _FEW = 0.8, 0.5, 0.3
+"""Part of the electrodes usually seen of a track that must be found at the expected place so as not to search (a catheter
+with pairs of rings that went on by a gap finds every other one at its neighbour's place); part of all electrodes for the
+track to be there though a search finds nothing better, and for it to be seen."""
 _FAINT = 0.8
 """A faint electrode is looked for within this part of the reach."""
 _OTHER_SHAFT = 0.25
@@ -61,7 +63,8 @@ def associate(
     owner = np.repeat(np.arange(len(tracks)), [len(p) for p in places])
     known = np.concatenate([track.guiding for track in tracks])
     reach = np.array([track.reach for track in tracks])
-    there = _searched(places, owner, known, found, seen.positions[free], reach, gates)
+    shares = np.concatenate([track.share for track in tracks])
+    there = _searched(places, owner, known, shares, found, seen.positions[free], reach, gates)
     together = np.concatenate(places)
     limit = np.where(there, reach, 0.0)[owner]
     pairs = mutual_pairs(_squares(together, found, limit), limit)
@@ -134,6 +137,7 @@ def _searched(
     places: list[Floats],
     owner: NDArray[np.intp],
     known: NDArray[np.bool_],
+    shares: Floats,
     found: Floats,
     every: Floats,
     reach: Floats,
@@ -146,16 +150,19 @@ def _searched(
     count = len(places)
     missed = squared_distances(np.concatenate(places), every).min(axis=1)
     hit = known & (missed <= np.square(reach)[owner])
-    total = np.bincount(owner, known, count)
     hits = np.bincount(owner, hit, count)
     off = np.sqrt(np.bincount(owner, missed * hit, count) / np.maximum(hits, 1))
-    there = (hits >= np.maximum(_ENOUGH * total, 1)) & (off <= _CLOSE * reach)
-    for n in np.flatnonzero(~there).tolist():
+    close = off <= _CLOSE * reach
+    usual, total = np.bincount(owner, known * shares, count), np.bincount(owner, known, count)
+    there = (hits >= np.maximum(_ENOUGH * total, 1)) & close
+    sure = there & (hits >= _ALL * usual)
+    for n in np.flatnonzero(~sure).tolist():
         mine = known[owner == n]
         if not mine.any() or not len(found):
             continue
         gate = gates[n] if mine.sum() >= 3 else 2.0 * reach[n]
-        shift, explained = best_shift(places[n][mine], found, gate, float(reach[n]))
+        seen = every if there[n] else found
+        shift, explained = best_shift(places[n][mine], seen, gate, float(reach[n]))
         if explained >= 0.7 * max(_FEW * mine.sum(), 2.0 if mine.sum() >= 3 else 1.0):
             places[n] = places[n] + shift
             there[n] = True

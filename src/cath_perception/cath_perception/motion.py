@@ -23,6 +23,9 @@ be wrong by tens of px."""
 _SURE, _PATIENCE_S = 0.95, 1.0
 """Confidence in the type from which on a catheter may be the reference, and how long the reference must have been without
 an answer before another takes its place."""
+_WHOLE, _LONG, _MOST = 2 * MATURE, 4 * MATURE, 0.8
+"""Frames for which a catheter must have been known to become the reference: if all of its electrodes are seen in the newest,
+and if only this part of them is."""
 _MOST_TURN = 1.0
 """A catheter known again cannot have turned by more than this, rad: the heart does not turn round."""
 
@@ -115,6 +118,9 @@ class MotionEstimator:
         places = tracker.landmarks(reference.identity)
         if len(places) < _FEWEST:
             return self._nothing()
+        if not reference.numbers:
+            reference = replace(reference, numbers=tracker.numbers(reference.identity))
+            self._reference = reference
         self._seen = (reference.identity, time_s, places)
         return self._measured(reference, places, time_s)
 
@@ -127,8 +133,10 @@ class MotionEstimator:
         self._frames = self._frames + 1 if best.id == self._candidate else 1
         self._candidate = best.id
         places, numbers = tracker.landmarks(best.id), tracker.numbers(best.id)
+        least = _WHOLE if len(places) >= len(best.electrodes) else _LONG
+        few = len(places) < max(_MOST * len(best.electrodes), _FEWEST)
         waiting = self._reference is not None and time_s - self._answered < _PATIENCE_S
-        if waiting or self._frames < 2 * MATURE or len(places) < max(len(best.electrodes), _FEWEST):
+        if waiting or few or self._frames < least:
             return False
         again = None if self._reference is None else _known_again(self._reference, best.id, places, numbers)
         if again is None:
@@ -181,7 +189,7 @@ def _fitted(before: Places, now: Places) -> _Fit | None:
     angle, shift = rigid(first, second)
     off = second - first @ rotation(angle).T - shift
     residual = float(np.sqrt(np.square(off).sum(axis=1).mean()))
-    share = len(first) / len(before)
+    share = (2 * len(first) - len(common)) / len(before)  # one that is wrong speaks against one that fits
     return _Fit(angle, shift, residual, share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2))
 
 
@@ -202,5 +210,7 @@ def _known_again(
         before = {key: reference.places[old[n]] for key, n in turned.items() if n in old}
         fit = _fitted(before, places)
         if fit is not None and fit.quality >= _LEAST_QUALITY and abs(fit.angle) < _MOST_TURN:
-            fits.append((fit.quality, _Reference(identity, reference.time_s, before, turned, reference.scene)))
+            fits.append(
+                (fit.quality, _Reference(identity, reference.time_s, before, turned, reference.scene))
+            )
     return max(fits, key=lambda pair: pair[0])[1] if fits else None

@@ -23,7 +23,7 @@ _DRIFT, _NOISE_PX = 100.0, 0.4
 _PHASE, _RATE, _RATE_S = 0.15, 0.04, 1.0
 """Standard deviations of the change in a second of the heart's phase (rad), of its rate from beat to beat, as a part of
 it, and for how long a beat's rate lasts."""
-_BEAT, _LEAST_BEAT, _FIRST_BEAT = 0.1, 0.3, 5.0
+_BEAT, _LEAST_BEAT, _FIRST_BEAT = 0.1, 0.3, 10.0
 """The same of each harmonic in a second, as a part of the heartbeat; the least heartbeat, and what one may be before any is
 known, px."""
 _SLOW, _PHASE_AT = 6, 6 + 4 * _HARMONICS

@@ -1,5 +1,7 @@
 """A synthetic run: reproducible, and its truth lies where the picture is dark."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,31 @@ def test_patient_breathes_and_heart_beats() -> None:
     beat = np.ptp([np.linalg.norm(f.cardiac_px) for f in frames])
     assert breath > 1.0
     assert beat > 0.3
+
+
+def test_the_reference_catheter_is_known_out_of_view_and_does_not_jump() -> None:
+    sequence = run(seconds=6.0, rate=15.0, size=512)
+    part = sequence.instruments[0]
+    to_border = (511 - sequence.reference(0)[:, 0].mean()) / sequence.carm.scale
+    sequence.instruments[0] = replace(part, course=part.course + (to_border, 0.0, 0.0))
+    inside, centres = [], []
+    for index in range(sequence.frames):
+        places = sequence.reference(index)
+        seen = [e for c in sequence.truth(index)[0] if c.id == 0 for e in c.electrodes]
+        np.testing.assert_allclose([places[e.index] for e in seen], [(e.x, e.y) for e in seen], atol=1e-3)
+        inside.append(len(seen))
+        centres.append(places.mean(axis=0))
+    assert 0 < min(inside) < max(inside) < len(places)
+    assert np.hypot(*np.diff(centres, axis=0).T).max() < 6.0
+
+
+def test_the_parts_of_the_reference_motion_are_its_electrodes_motion() -> None:
+    sequence = SyntheticSequence(12.0, 15.0, 512, 857, 2, 2, quanta=0)
+    sequence.steering[0].reach = 0.0
+    truth = [sequence.truth(index)[1:] for index in range(sequence.frames)]
+    moved = np.array([sequence.reference(index).mean(axis=0) for index in range(sequence.frames)])
+    parts = np.array(truth).sum(axis=1)
+    np.testing.assert_allclose(moved - moved[0], parts - parts[0], atol=1e-6)
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -25,7 +25,7 @@ class SyntheticFrame:
         pixels: ``(size, size)`` uint8.
         time_s: from the start of the run.
         catheters: truth in px of this frame, ids stable through the run.
-        respiratory_px, cardiac_px: ``(2,)`` displacement of the reference (first) catheter's electrodes from rest.
+        respiratory_px, cardiac_px: ``(2,)`` displacement of the reference (first) catheter's electrodes by each, on the average.
     """
 
     pixels: NDArray[np.uint8]
@@ -40,11 +40,6 @@ def _kinds(rng: np.random.Generator, count: int) -> list[str]:
     if rng.random() < 0.5:
         others[1:] = others[:0:-1]
     return ["coronary_sinus", *others][:count]
-
-
-def _centres(part: Instrument) -> Points:
-    """``(N,)`` arc lengths of its electrodes from the tip, mm."""
-    return np.array([ring.centre for ring in part.rings])
 
 
 class SyntheticSequence:
@@ -131,7 +126,7 @@ class SyntheticSequence:
             return np.empty((0, 2))
         part = self.instruments[0]
         course = self._course(part, self.steering[0], index / self.rate)
-        return self.carm.project(curves.sample(course, _centres(part)))
+        return self._electrodes(part, course)
 
     def __iter__(self) -> Iterator[SyntheticFrame]:
         fixed = geometry.attenuation(self.clutter, self.carm, np.random.default_rng([self.seed, 21]))
@@ -192,11 +187,17 @@ class SyntheticSequence:
         return Catheter(identity, tuple(electrodes), line, 1.0, seen.type, 1.0)
 
     def _reference_motion(self, t: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What breathing does to the mean of the reference catheter's electrodes, and the heartbeat on top of it, px."""
         if not self.instruments:
             return np.zeros(2), np.zeros(2)
         part = self.instruments[0]
-        rest = curves.sample(part.course, _centres(part))
-        still = self.carm.project(rest)
-        parts = [self.motion.respiratory(rest, t), self.motion.cardiac(rest, t)]
-        moved = [(self.carm.project(rest + part) - still).mean(axis=0) for part in parts]
-        return moved[0], moved[1]
+        still = part.course + self.steering[0].displace(part.course, t)
+        breath, beat = self.motion.respiratory(still, t), self.motion.cardiac(still, t)
+        courses = (still, still + breath, still + breath + beat)
+        rest, inhaled, moved = (self._electrodes(part, course).mean(axis=0) for course in courses)
+        return inhaled - rest, moved - inhaled
+
+    def _electrodes(self, part: Instrument, course: Points) -> Points:
+        """``(N, 2)`` px of the electrodes of an instrument that lies along another course."""
+        centres = np.array([ring.centre for ring in part.rings])
+        return self.carm.project(curves.sample(course, centres))
