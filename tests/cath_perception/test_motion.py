@@ -197,3 +197,12 @@ def test_a_catheter_of_another_shape_begins_a_new_reference():
     assert motions[-1].valid
     assert motions[-1].reference_time_s > reference
     assert np.hypot(*motions[-1].translation) < 0.1
+
+
+def test_a_catheter_of_pairs_that_goes_on_by_a_gap_does_not_slip_by_an_electrode():
+    """Each second ring then lies where its neighbour lay."""
+    run = Run().settled()
+    (x0, y0), (x1, y1) = ((e.x, e.y) for e in CS.electrodes[:2])
+    motion = run(moved(CS, x1 - x0, y1 - y0))
+    assert motion.translation.tolist() == pytest.approx([x1 - x0, y1 - y0], abs=0.05)
+    assert motion.quality == pytest.approx(1.0)

@@ -125,7 +125,7 @@ def damaged(
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What is known of one frame: the catheters in view, all of the reference catheter's electrodes, its motion's parts; px."""
+    """A frame's truth: catheters in view, all electrodes of the reference catheter, and the parts of its motion; px."""
 
     truth: tuple[Catheter, ...]
     reference: Points

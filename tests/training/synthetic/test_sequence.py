@@ -58,7 +58,7 @@ def test_the_reference_catheter_is_known_out_of_view_and_does_not_jump() -> None
     sequence = run(seconds=6.0, rate=15.0, size=512)
     part = sequence.instruments[0]
     to_border = (511 - sequence.reference(0)[:, 0].mean()) / sequence.carm.scale
-    sequence.instruments[0] = replace(part, course=part.course + (to_border, 0.0, 0.0))
+    sequence.instruments[0] = replace(part, course=part.course + np.array((to_border, 0.0, 0.0)))
     inside, centres = [], []
     for index in range(sequence.frames):
         places = sequence.reference(index)

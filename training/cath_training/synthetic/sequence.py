@@ -25,7 +25,7 @@ class SyntheticFrame:
         pixels: ``(size, size)`` uint8.
         time_s: from the start of the run.
         catheters: truth in px of this frame, ids stable through the run.
-        respiratory_px, cardiac_px: ``(2,)`` displacement of the reference (first) catheter's electrodes by each, on the average.
+        respiratory_px, cardiac_px: ``(2,)`` mean displacement of the reference (first) catheter's electrodes by each.
     """
 
     pixels: NDArray[np.uint8]
