@@ -23,6 +23,8 @@ _DRIFT, _NOISE_PX = 100.0, 0.4
 _PHASE, _RATE, _RATE_S = 0.15, 0.04, 1.0
 """Standard deviations of the change in a second of the heart's phase (rad), of its rate from beat to beat, as a part of
 it, and for how long a beat's rate lasts."""
+_STEADY_S = 2.0
+"""For so long beats count as all of one length when nothing is known of their shape."""
 _BEAT, _LEAST_BEAT, _FIRST_BEAT = 0.1, 0.3, 10.0
 """The same of each harmonic in a second, as a part of the heartbeat; the least heartbeat, and what one may be before any is
 known, px."""
@@ -54,7 +56,7 @@ class RespiratoryCardiacFilter:
         self._past: deque[tuple[float, float, float]] = deque(maxlen=_MOST_SAMPLES)
         self._time: float | None = None
         self._looked = -np.inf
-        self._others = 0
+        self._others, self._known_at = 0, math.inf
         self.heart_hz: float | None = None
 
     def update(self, displacement: Floats, time_s: float) -> tuple[Floats, Floats]:
@@ -64,7 +66,8 @@ class RespiratoryCardiacFilter:
         x, y = displacement.tolist()
         self._past.append((time_s, x, y))
         self._find_rate(time_s)
-        cardiac = np.array(_step(self._state, self._covariance, x, y, since, self.heart_hz or 0.0))
+        free = 1.0 if time_s > self._known_at + _STEADY_S else 0.0
+        cardiac = np.array(_step(self._state, self._covariance, x, y, since, self.heart_hz or 0.0, free))
         return displacement - cardiac, cardiac
 
     def _find_rate(self, now: float) -> None:
@@ -86,21 +89,22 @@ class RespiratoryCardiacFilter:
         if self.heart_hz is None or self._others >= _AGAIN:  # another heartbeat, of which nothing is known
             beat = np.arange(_SLOW, _PHASE_AT)
             self._covariance[beat, beat] += _FIRST_BEAT**2
-            self._others = 0
+            self._covariance[_PHASE_AT:] = self._covariance[:, _PHASE_AT:] = 0.0
+            self._others, self._known_at = 0, self._looked
         elif other:
             return
         self.heart_hz = rate
 
 
-@compiled("(f8[::1], f8[:, ::1], f8, f8, f8, f8)")
+@compiled("(f8[::1], f8[:, ::1], f8, f8, f8, f8, f8)")
 def _step(
-    state: Floats, covariance: Floats, x: float, y: float, since: float, hz: float
+    state: Floats, covariance: Floats, x: float, y: float, since: float, hz: float, free: float
 ) -> tuple[float, float]:
     """Take in a displacement x, y (px) ``since`` s after the last, in place; the heartbeat's part of it.
 
-    ``hz``: the heart's mean rate; 0 where it is not known.
+    ``hz``: the heart's mean rate; 0 where it is not known. ``free``: 1 where beats may differ in length, 0 where not.
     """
-    _predict(state, covariance, since, hz)
+    _predict(state, covariance, since, hz, free)
     slope = np.zeros(_SIZE)
     off = x - state[0] - _beat(state, 0, slope)
     _correct(state, covariance, slope, off)
@@ -110,7 +114,7 @@ def _step(
 
 
 @compiled()
-def _predict(state: Floats, covariance: Floats, since: float, hz: float) -> None:
+def _predict(state: Floats, covariance: Floats, since: float, hz: float, free: float) -> None:
     """Move the state on, in place."""
     turn = 2.0 * math.pi * hz * since
     kept = math.exp(-since / _RATE_S)
@@ -132,8 +136,8 @@ def _predict(state: Floats, covariance: Floats, since: float, hz: float) -> None
             square += 0.5 * state[i] * state[i]
         for i in range(_SLOW, _PHASE_AT):
             covariance[i, i] += _BEAT * _BEAT * max(square, _LEAST_BEAT * _LEAST_BEAT) * since
-        covariance[_PHASE_AT, _PHASE_AT] += _PHASE * _PHASE * since
-        covariance[_PHASE_AT + 1, _PHASE_AT + 1] += _RATE * _RATE * (1.0 - kept * kept)
+        covariance[_PHASE_AT, _PHASE_AT] += free * _PHASE * _PHASE * since
+        covariance[_PHASE_AT + 1, _PHASE_AT + 1] += free * _RATE * _RATE * (1.0 - kept * kept)
 
 
 @compiled()
