@@ -1,6 +1,7 @@
 """Frames to judge a model by, with what is known of them: synthetic ones, angiograms, labelled images, bags."""
 
 import hashlib
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def _save(path: Path, frame: Frame) -> None:
     assert frame.mask is not None
     assert frame.centerlines is not None
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
+    part = path.with_suffix(f".{os.getpid()}.npz")  # another evaluation may draw the same frame
     np.savez(
         part,
         pixels=frame.pixels,
