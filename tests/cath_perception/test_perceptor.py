@@ -1,5 +1,6 @@
 from time import process_time, thread_time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -163,7 +164,16 @@ def test_opening(bundle, cache, tmp_path):
         Perceptor.open(tmp_path / "none")
 
 
-def test_only_the_network_computes_in_other_threads(bundle):
+@pytest.fixture
+def opencv_in_one_thread():
+    """Its threads share the resizing of the mask and then sleep; they would hide those that spin."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
+
+
+def test_no_library_spins_in_other_threads(bundle, opencv_in_one_thread):
     """A library's threads that spin while they wait take the network's cores: frames are then missed."""
     box = Letterbox.fit(512, 512, bundle.input_size)
     curve = bezier((60, 100), (200, 250), (330, 270), (450, 420))
