@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from cath_perception.alignment import (
-    bent,
     best_pairs,
     best_shift,
+    carried,
     consensus,
     mutual_pairs,
     rotation,
@@ -34,13 +34,15 @@ def test_all_are_paired_where_nearest_ones_would_leave_some_over():
     assert best_pairs(np.empty((0, 3)), np.empty(0)).shape == (0, 2)
 
 
-def test_points_move_with_their_neighbours_and_only_those_they_are_related_to():
+def test_points_move_with_their_neighbours_and_only_those_of_the_same_owner():
     points = np.array([[0.0, 0.0], [10.0, 0.0], [200.0, 0.0]])
-    moved = bent(points, np.array([0, 2]), np.array([[4.0, 0.0], [0.0, 8.0]]))
-    assert moved[1, 0] > 3.9
-    related = np.array([[True, False], [False, False], [False, True]])
-    alone = bent(points, np.array([0, 2]), np.array([[4.0, 0.0], [0.0, 8.0]]), related)
-    assert alone.tolist() == [[4.0, 0.0], [0.0, 0.0], [0.0, 8.0]]
+    found = np.array([[200.0, 8.0], [4.0, 0.0]])
+    pairs = np.array([[0, 1], [2, 0]])
+    together = carried(points, np.zeros(3, np.int64), pairs, found)
+    assert 13.9 < together[1, 0] < 14.0
+    assert 0.0 < together[1, 1] < 0.1
+    alone = carried(points, np.array([0, 1, 2]), pairs, found)
+    assert alone == pytest.approx(np.array([[4.0, 0.0], [10.0, 0.0], [200.0, 8.0]]))
 
 
 def test_points_that_do_not_move_with_the_others_are_left_out():

@@ -23,7 +23,7 @@ class DataConfig:
     validation.
     ``angiograms``: folder of real backgrounds, relative to the repository (skipped with a notice if absent);
     ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``zoom``, ``empty``,
-    ``cluttered``, ``targets`` and ``sigma``: see ``batches.BatchRule``.
+    ``cluttered``, ``treated``, ``targets`` and ``sigma``: see ``batches.BatchRule``.
     """
 
     source: str = "synthetic"
@@ -39,6 +39,7 @@ class DataConfig:
     zoom: tuple[float, float] = (0.5, 1.2)
     empty: float = 0.15
     cluttered: float = 0.65
+    treated: bool = True
     sigma: float = 0.75
     targets: str = "dense"
 

@@ -75,10 +75,36 @@ def mutual_pairs(squares: Floats, reach: Floats | float) -> Pairs:
     """
     if not squares.size:
         return np.empty((0, 2), np.intp)
-    nearest = squares.argmin(axis=1)
-    rows = np.arange(len(squares))
-    good = (squares.argmin(axis=0)[nearest] == rows) & (squares[rows, nearest] <= np.square(reach))
-    return np.column_stack((rows[good], nearest[good]))
+    return _mutual_pairs(squares, _limits(squares, reach))
+
+
+def _limits(squares: Floats, reach: Floats | float) -> Floats:
+    limits = np.empty(len(squares))
+    return (
+        np.square(reach, out=limits) if isinstance(reach, np.ndarray) else np.full_like(limits, reach * reach)
+    )
+
+
+@compiled("(f8[:, ::1], f8[::1])")
+def _mutual_pairs(squares: Floats, limits: Floats) -> Pairs:
+    """See ``mutual_pairs``; ``limits`` are squared."""
+    rows, columns = squares.shape
+    highest = np.full(columns, -1)
+    for j in range(columns):
+        highest[j] = 0
+        for i in range(1, rows):
+            if squares[i, j] < squares[highest[j], j]:
+                highest[j] = i
+    pairs, count = np.empty((rows, 2), np.intp), 0
+    for i in range(rows):
+        nearest = 0
+        for j in range(1, columns):
+            if squares[i, j] < squares[i, nearest]:
+                nearest = j
+        if highest[nearest] == i and squares[i, nearest] <= limits[i]:
+            pairs[count, 0], pairs[count, 1] = i, nearest
+            count += 1
+    return pairs[:count]
 
 
 def best_pairs(squares: Floats, reach: Floats) -> Pairs:
@@ -86,29 +112,54 @@ def best_pairs(squares: Floats, reach: Floats) -> Pairs:
 
     Mutually nearest ones are that sum wherever none of the others left over is near anything.
     """
-    pairs, limit = mutual_pairs(squares, reach), np.square(reach)[:, None]
-    near = squares <= limit
-    rows, columns = near.any(axis=1), near.any(axis=0)
-    if rows.sum() <= len(pairs) or columns.sum() <= len(pairs):
+    if not squares.size:
+        return np.empty((0, 2), np.intp)
+    limits = _limits(squares, reach)
+    pairs, reachable = _mutual_pairs(squares, limits), _reachable(squares, limits)
+    if reachable <= len(pairs):
         return pairs
-    left, top = np.flatnonzero(rows), np.flatnonzero(columns)
+    near = squares <= limits[:, None]
+    left, top = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
     inner = squares[np.ix_(left, top)]
-    first, second = linear_sum_assignment(np.minimum(inner, limit[left]))
+    first, second = linear_sum_assignment(np.minimum(inner, limits[left][:, None]))
     good = near[left[first], top[second]]
     return np.column_stack((left[first[good]], top[second[good]]))
 
 
-def bent(points: Floats, known: Pairs, shifts: Floats, related: NDArray[np.bool_] | None = None) -> Floats:
-    """The shift of every point: that of its neighbours among the ``known`` ones, weighted by nearness, ``(N, 2)``.
+@compiled("(f8[:, ::1], f8[::1])")
+def _reachable(squares: Floats, limits: Floats) -> int:
+    """How many rows, or columns if these are fewer, have anything within their limit: no more pairs are possible."""
+    rows, columns = squares.shape
+    row, column = np.zeros(rows, np.bool_), np.zeros(columns, np.bool_)
+    for i in range(rows):
+        for j in range(columns):
+            if squares[i, j] <= limits[i]:
+                row[i] = column[j] = True
+    return min(row.sum(), column.sum())
+
+
+@compiled("(f8[:, ::1], i8[::1], i8[:, :], f8[:, ::1])")
+def carried(points: Floats, owner: NDArray[np.intp], pairs: Pairs, found: Floats) -> Floats:
+    """``(N, 2)`` where all points go as some are found elsewhere: as those of the same owner do, the nearer the more.
 
     Args:
-        known: ``(P,)`` indices of points whose ``(P, 2)`` ``shifts`` are known.
-        related: ``(N, P)`` which points are moved by which; None: by all. A point moved by none has shift 0.
+        owner: ``(N,)`` of each point. One with none of its owner's found stays.
+        pairs: ``(P, 2)`` points, and where in ``found`` ``(M, 2)`` they are.
     """
-    near = 1.0 / (squared_distances(points, points[known]) + _SOFT)
-    if related is not None:
-        near = near * related
-    return np.asarray((near @ shifts) / np.maximum(near.sum(axis=1, keepdims=True), 1e-12))
+    moved = points.copy()
+    for i in range(len(points)):
+        total, x, y = 1e-12, 0.0, 0.0
+        for k in range(len(pairs)):
+            slot, row = pairs[k]
+            if owner[slot] == owner[i]:
+                away = (points[i, 0] - points[slot, 0]) ** 2 + (points[i, 1] - points[slot, 1]) ** 2
+                near = 1.0 / (away + _SOFT)
+                total += near
+                x += near * (found[row, 0] - points[slot, 0])
+                y += near * (found[row, 1] - points[slot, 1])
+        moved[i, 0] += x / total
+        moved[i, 1] += y / total
+    return moved
 
 
 def rigid(before: Floats, now: Floats) -> tuple[float, Floats]:
@@ -116,11 +167,24 @@ def rigid(before: Floats, now: Floats) -> tuple[float, Floats]:
 
     ``now ~ R before + t``, least squares; needs two pairs at different places for a rotation.
     """
-    count = len(before)
-    centre, moved = before.sum(axis=0) / count, now.sum(axis=0) / count
-    (xx, xy), (yx, yy) = ((before - centre).T @ (now - moved)).tolist()
-    angle = math.atan2(xy - yx, xx + yy)
-    return angle, moved - rotation(angle) @ centre
+    angle, x, y = _rigid(before, now, np.ones(len(before), np.bool_))
+    return angle, np.array((x, y))
+
+
+@compiled("(f8[:, ::1], f8[:, ::1], b1[::1])")
+def _rigid(before: Floats, now: Floats, kept: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """See ``rigid``; of the pairs ``kept``."""
+    count = max(kept.sum(), 1)
+    x = y = to_x = to_y = turn = along = 0.0
+    for n in np.flatnonzero(kept):
+        x, y, to_x, to_y = x + before[n, 0], y + before[n, 1], to_x + now[n, 0], to_y + now[n, 1]
+    x, y, to_x, to_y = x / count, y / count, to_x / count, to_y / count
+    for n in np.flatnonzero(kept):
+        u, v, s, t = before[n, 0] - x, before[n, 1] - y, now[n, 0] - to_x, now[n, 1] - to_y
+        turn, along = turn + u * t - v * s, along + u * s + v * t
+    angle = math.atan2(turn, along)
+    c, s = math.cos(angle), math.sin(angle)
+    return angle, to_x - c * x + s * y, to_y - s * x - c * y
 
 
 def consensus(before: Floats, now: Floats, off: float) -> NDArray[np.bool_]:
@@ -143,10 +207,16 @@ def consensus(before: Floats, now: Floats, off: float) -> NDArray[np.bool_]:
     return _off(before, now, kept) <= off
 
 
+@compiled("(f8[:, ::1], f8[:, ::1], b1[::1])")
 def _off(before: Floats, now: Floats, kept: NDArray[np.bool_]) -> Floats:
     """``(N,)`` how far points are from where the rigid motion of those ``kept`` takes them, px."""
-    angle, shift = rigid(before[kept], now[kept])
-    return np.asarray(np.hypot(*(now - before @ rotation(angle).T - shift).T))
+    angle, x, y = _rigid(before, now, kept)
+    c, s = math.cos(angle), math.sin(angle)
+    off = np.empty(len(before))
+    for n in range(len(before)):
+        u, v = before[n]
+        off[n] = math.hypot(now[n, 0] - c * u + s * v - x, now[n, 1] - s * u - c * v - y)
+    return off
 
 
 def rotation(angle: float) -> Floats:

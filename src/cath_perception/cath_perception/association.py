@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from cath_perception.alignment import (
     Floats,
     Pairs,
-    bent,
     best_pairs,
     best_shift,
+    carried,
     mutual_pairs,
-    squared_distances,
 )
+from cath_perception.compiled import compiled
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
 
@@ -59,26 +59,24 @@ def associate(
     which = np.flatnonzero(free & ~seen.faint)
     if not free.any() or not sum(map(len, places)):
         return Association([np.empty((0, 2), np.intp) for _ in tracks], places)
-    found = seen.positions[which]
+    found, every = seen.positions[which], seen.positions[free]
     owner = np.repeat(np.arange(len(tracks)), [len(p) for p in places])
     known = np.concatenate([track.guiding for track in tracks])
     reach = np.array([track.reach for track in tracks])
     shares = np.concatenate([track.share for track in tracks])
-    there = _searched(places, owner, known, shares, found, seen.positions[free], reach, gates)
+    there = _searched(places, owner, known, shares, found, every, reach, gates)
     together = np.concatenate(places)
     limit = np.where(there, reach, 0.0)[owner]
-    pairs = mutual_pairs(_squares(together, found, limit), limit)
+    squares = _squares(together, found, limit)
+    pairs = mutual_pairs(squares, limit)
     if len(pairs):
-        related = owner[:, None] == owner[pairs[:, 0]][None, :]
-        together = together + bent(together, pairs[:, 0], found[pairs[:, 1]] - together[pairs[:, 0]], related)
+        together = carried(together, owner, pairs, found)
         squares = _squares(together, found, limit)
-        shafts = seen.shafts[which]
-        main = _main_shafts(owner[pairs[:, 0]], shafts[pairs[:, 1]], len(tracks))
-        squares += (shafts[None, :] != main[owner][:, None]) * (_OTHER_SHAFT * limit * limit)[:, None]
+        _prefer_main(squares, owner, seen.shafts[which], limit, pairs)
         pairs = best_pairs(squares, limit)
     pairs[:, 1] = which[pairs[:, 1]]
     pairs = _with_faint(pairs, together, seen, np.flatnonzero(free & seen.faint), limit)
-    return _by_track(places, together, known, pairs)
+    return _by_track(places, together, owner, known, pairs)
 
 
 def _with_faint(
@@ -100,32 +98,47 @@ def _with_faint(
 
 
 def _by_track(
-    places: list[Floats],
-    together: Floats,
-    known: NDArray[np.bool_],
-    pairs: Pairs,
+    places: list[Floats], together: Floats, owner: NDArray[np.intp], known: NDArray[np.bool_], pairs: Pairs
 ) -> Association:
     """Part what was found of all tracks together; ``pairs`` rise with the slots."""
     association = Association([], [])
-    rows, columns = pairs[:, 0], pairs[:, 1]
+    rows, count = pairs[:, 0], len(places)
+    guiding = np.bincount(owner, known, count).tolist()
+    guided = np.bincount(owner[rows], known[rows], count).tolist()
+    stops = np.cumsum([len(place) for place in places])
+    ends = rows.searchsorted(stops).tolist()
     start = first = 0
-    for place in places:
-        stop = start + len(place)
-        last = first + int((rows[first:] < stop).sum())
-        guiding = known[start:stop]
-        mine = np.column_stack((rows[first:last] - start, columns[first:last]))
-        enough = _is_seen(int(guiding[mine[:, 0]].sum()), int(guiding.sum()))
-        association.pairs.append(mine if enough else mine[:0])
+    for n, (stop, last) in enumerate(zip(stops.tolist(), ends, strict=True)):
+        mine = pairs[first:last]
+        mine[:, 0] -= start
+        association.pairs.append(mine if _is_seen(guided[n], guiding[n]) else mine[:0])
         association.expected.append(together[start:stop])
         start, first = stop, last
     return association
 
 
+@compiled("(f8[:, ::1], f8[:, ::1], f8[::1])")
 def _squares(places: Floats, found: Floats, limit: Floats) -> Floats:
     """Squared distances; those of tracks that are not there (limit 0) are out of reach."""
-    squares = squared_distances(places, found)
-    squares[limit <= 0] = np.inf
+    squares = np.full((len(places), len(found)), np.inf)
+    for i in range(len(places)):
+        if limit[i] > 0.0:
+            for j in range(len(found)):
+                x, y = places[i, 0] - found[j, 0], places[i, 1] - found[j, 1]
+                squares[i, j] = x * x + y * y
     return squares
+
+
+@compiled("(f8[:, ::1], i8[::1], i8[::1], f8[::1], i8[:, ::1])")
+def _prefer_main(
+    squares: Floats, owner: NDArray[np.intp], shafts: NDArray[np.intp], limit: Floats, pairs: Pairs
+) -> None:
+    """What lies on another shaft than most of the track's ``pairs`` counts as farther away, in place."""
+    main = _main_shafts(owner, shafts, pairs)
+    for i in range(len(squares)):
+        for j in range(len(shafts)):
+            if shafts[j] != main[owner[i]]:
+                squares[i, j] += _OTHER_SHAFT * limit[i] * limit[i]
 
 
 def _is_seen(pairs: int, electrodes: int) -> bool:
@@ -147,15 +160,7 @@ def _searched(
 
     ``found``: the clear sightings, ``every``: the faint ones, too.
     """
-    count = len(places)
-    missed = squared_distances(np.concatenate(places), every).min(axis=1)
-    hit = known & (missed <= np.square(reach)[owner])
-    hits = np.bincount(owner, hit, count)
-    off = np.sqrt(np.bincount(owner, missed * hit, count) / np.maximum(hits, 1))
-    close = off <= _CLOSE * reach
-    usual, total = np.bincount(owner, known * shares, count), np.bincount(owner, known, count)
-    there = (hits >= np.maximum(_ENOUGH * total, 1)) & close
-    sure = there & (hits >= _ALL * usual)
+    there, sure = _is_there(np.concatenate(places), owner, known, shares, every, reach)
     for n in np.flatnonzero(~sure).tolist():
         mine = known[owner == n]
         if not mine.any() or not len(found):
@@ -169,10 +174,43 @@ def _searched(
     return there
 
 
-def _main_shafts(owner: NDArray[np.intp], shafts: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+@compiled("(f8[:, ::1], i8[::1], b1[::1], f8[::1], f8[:, ::1], f8[::1])")
+def _is_there(
+    places: Floats,
+    owner: NDArray[np.intp],
+    known: NDArray[np.bool_],
+    shares: Floats,
+    every: Floats,
+    reach: Floats,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which tracks may be where they were expected, and which are so surely that no search is needed."""
+    count = len(reach)
+    hits, total, usual, off = np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count)
+    for i in range(len(places)):
+        if known[i]:
+            n, missed = owner[i], np.inf
+            for j in range(len(every)):
+                missed = min(missed, (places[i, 0] - every[j, 0]) ** 2 + (places[i, 1] - every[j, 1]) ** 2)
+            total[n] += 1.0
+            usual[n] += shares[i]
+            if missed <= reach[n] ** 2:
+                hits[n] += 1.0
+                off[n] += missed
+    close = np.sqrt(off / np.maximum(hits, 1.0)) <= _CLOSE * reach
+    there = (hits >= np.maximum(_ENOUGH * total, 1.0)) & close
+    return there, there & (hits >= _ALL * usual)
+
+
+@compiled()
+def _main_shafts(owner: NDArray[np.intp], shafts: NDArray[np.intp], pairs: Pairs) -> NDArray[np.intp]:
     """The shaft on which most of each track's sightings lie; -1 if on none."""
-    if shafts.max(initial=-1) < 0:
-        return np.full(count, -1)
-    most = int(shafts.max()) + 2  # the last place is that of electrodes on none
-    votes = np.bincount(owner * most + shafts % most, minlength=count * most).reshape(count, most)[:, :-1]
-    return np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
+    count, most = owner.max() + 1, shafts.max() + 1
+    votes, main = np.zeros((count, max(most, 1)), np.int64), np.full(count, -1)
+    for k in range(len(pairs)):
+        slot, row = pairs[k]
+        if shafts[row] >= 0:
+            votes[owner[slot], shafts[row]] += 1
+    for n in range(count):
+        if votes[n].max() > 0:
+            main[n] = votes[n].argmax()
+    return main

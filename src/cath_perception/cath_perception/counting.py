@@ -70,3 +70,32 @@ def _in_shadow(slot: int, seen: NDArray[np.bool_], places: Floats, beside: float
             if x * x + y * y <= beside:
                 return True
     return False
+
+
+@compiled("(i8[:, :], i8[::1], i8[::1], i8[::1], i8, i8, i8)")
+def lying(
+    pairs: NDArray[np.int64],
+    shafts: NDArray[np.int64],
+    owners: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    count: int,
+    mine: int,
+    main: int,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where the ``count`` slots of a track lie, as ``Track.count`` takes it.
+
+    Args:
+        pairs: ``(P, 2)`` of slots and sightings.
+        shafts: of each sighting, -1 for none.
+        owners, ids: the place of the track that each shaft belongs to, -1 for none, and the id of the track at each place.
+        mine, main: the place of this track, and its main shaft.
+    """
+    host, aside = np.full(count, -1), np.zeros(count, np.bool_)
+    for k in range(len(pairs)):
+        slot, on = pairs[k, 0], shafts[pairs[k, 1]]
+        if on >= 0:
+            if owners[on] >= 0 and owners[on] != mine:
+                host[slot] = ids[owners[on]]
+            else:
+                aside[slot] = on != main
+    return host, aside

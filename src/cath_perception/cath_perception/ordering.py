@@ -91,12 +91,27 @@ def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[A
     return choices
 
 
+@compiled("(f8[:, :], f8[::1])")
 def _headings(line: Floats, along: Floats) -> Floats:
     """``(N, 2)`` vectors along a line at places on it."""
-    arcs = np.concatenate(([0.0], np.cumsum(_lengths(np.diff(line, axis=0)))))
-    ahead, behind = along + _HEADING_PX, along - _HEADING_PX
-    vectors = [np.interp(ahead, arcs, axis) - np.interp(behind, arcs, axis) for axis in line.T]
-    return np.stack(vectors, axis=1)
+    arcs, headings = np.zeros(len(line)), np.empty((len(along), 2))
+    for i in range(1, len(line)):
+        arcs[i] = arcs[i - 1] + math.hypot(line[i, 0] - line[i - 1, 0], line[i, 1] - line[i - 1, 1])
+    for n in range(len(along)):
+        ahead_x, ahead_y = _point(line, arcs, along[n] + _HEADING_PX)
+        behind_x, behind_y = _point(line, arcs, along[n] - _HEADING_PX)
+        headings[n, 0], headings[n, 1] = ahead_x - behind_x, ahead_y - behind_y
+    return headings
+
+
+@compiled()
+def _point(line: Floats, arcs: Floats, along: float) -> tuple[float, float]:
+    """A place on a line, or its end nearest to that."""
+    after = min(max(int(np.searchsorted(arcs, along)), 1), len(line) - 1)
+    before = after - 1
+    part = min(max((along - arcs[before]) / max(arcs[after] - arcs[before], 1e-12), 0.0), 1.0)
+    x = line[before, 0] + part * (line[after, 0] - line[before, 0])
+    return x, line[before, 1] + part * (line[after, 1] - line[before, 1])
 
 
 def _untangled(positions: Floats) -> Arrangement:
@@ -129,20 +144,27 @@ def on_ring(positions: Floats) -> Floats | None:
     """
     if len(positions) < _FEWEST_ON_RING:
         return None
-    away = positions - positions.mean(axis=0)
-    (a, b), (_, c) = (away.T @ away / len(away)).tolist()
-    half, spread = (a + c) / 2.0, float(np.hypot((a - c) / 2.0, b))
-    thin, wide = max(half - spread, 0.0) ** 0.5, (half + spread) ** 0.5
+    angles = _angles_on_ring(positions)
+    return angles if len(angles) and _openings(np.sort(angles)).max() < _OPEN else None
+
+
+@compiled("(f8[:, ::1],)")
+def _angles_on_ring(positions: Floats) -> Floats:
+    """See ``on_ring``; none where they do not lie on an ellipse."""
+    count, nothing = len(positions), np.empty(0)
+    x, y = positions[:, 0] - positions[:, 0].mean(), positions[:, 1] - positions[:, 1].mean()
+    a, b, c = (x * x).sum() / count, (x * y).sum() / count, (y * y).sum() / count
+    half, spread = (a + c) / 2.0, math.hypot((a - c) / 2.0, b)
+    thin, wide = math.sqrt(max(half - spread, 0.0)), math.sqrt(half + spread)
     if thin < max(_FLATTEST * wide, _THINNEST_PX):
-        return None
-    turn = 0.5 * np.arctan2(2.0 * b, a - c)
-    cos, sin = np.cos(turn), np.sin(turn)
-    major, minor = (away @ (cos, sin)) / wide, (away @ (-sin, cos)) / thin
-    radius = np.hypot(major, minor)
+        return nothing
+    turn = 0.5 * math.atan2(2.0 * b, a - c)
+    cos, sin = math.cos(turn), math.sin(turn)
+    major, minor = (x * cos + y * sin) / wide, (y * cos - x * sin) / thin
+    radius = np.sqrt(major * major + minor * minor)
     if radius.std() > _ROUNDNESS * radius.mean():
-        return None
-    angles = np.arctan2(minor, major)
-    return angles if _openings(np.sort(angles)).max() < _OPEN else None
+        return nothing
+    return np.arctan2(minor, major)
 
 
 def _openings(angles: Floats) -> Floats:

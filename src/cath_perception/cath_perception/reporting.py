@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -49,11 +50,11 @@ def _catheter(
         places = places + drift
         line = None if line is None else Centerline(line.points + drift.astype(np.float32), line.width)
         score *= max(0.0, 1.0 - (time_s - track.seen_at) / fading_s)
-    slots = np.flatnonzero(track.believed)
-    keys = track.keys[slots].tolist()
+    believed = track.believed.tolist()
+    keys = list(compress(track.keys.tolist(), believed))
     indices, fillers = name.numbering(tuple(keys))
     columns = (places, track.boxes, track.scores, track.sigmas, track.seen)
-    table = list(zip(*(column[slots].tolist() for column in columns), strict=True))
+    table = list(compress(zip(*(column.tolist() for column in columns), strict=True), believed))
     made = []
     for row, key, index in zip(table, keys, indices, strict=True):
         if index >= 0:

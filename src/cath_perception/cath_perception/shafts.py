@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +46,6 @@ class Shafts:
             if count > most[main]:
                 self.owner[main], most[main] = track, count
 
-    def others(self, place: int, shafts: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The places of the other tracks that these shafts belong to; -1 for the track's own and those of none."""
-        owners = np.array([*self.owner, -1])[shafts]
-        return np.where(owners == place, -1, owners)
-
     def alike(self, unseen: Sequence[tuple[int, Track, Floats]]) -> Iterator[tuple[int, int]]:
         """Tracks (place, track, shift) whose electrodes are not seen, but whose shaft is: their place and the shaft's."""
         for place, track, shift in unseen:
@@ -69,13 +63,24 @@ class Shafts:
                 track.line = Centerline(track.line.points + shift.astype(np.float32), track.line.width)
             return
         track.score = self.catheters[shaft].score
-        on = pairs[seen.shafts[pairs[:, 1]] == shaft]
-        ranks = seen.ranks[on[:, 1]].tolist()  # pairs rise with the slots
-        trend = sum((b > a) - (b < a) for a, b in pairwise(ranks))
+        trend = _trend(pairs, seen.shafts, seen.ranks, shaft)
         backwards = trend < 0 or (trend == 0 and track.line is not None and _runs_back(track.line, line))
         track.line = turned(line) if backwards else line
         if trend:
             track.note_facing(1.0 if trend > 0 else -1.0)
+
+
+@compiled("(i8[:, :], i8[::1], i8[::1], i8)")
+def _trend(pairs: Pairs, shafts: NDArray[np.intp], ranks: NDArray[np.intp], shaft: int) -> int:
+    """How many more of a track's electrodes follow each other along a shaft than not; ``pairs`` rise with the slots."""
+    trend, before = 0, -1
+    for k in range(len(pairs)):
+        row = pairs[k, 1]
+        if shafts[row] == shaft:
+            if before >= 0:
+                trend += (ranks[row] > ranks[before]) - (ranks[row] < ranks[before])
+            before = row
+    return trend
 
 
 def _runs_back(before: Centerline, now: Centerline) -> bool:

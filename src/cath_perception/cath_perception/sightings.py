@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from cath_perception.alignment import Floats
 from cath_perception.types import PerceptionResult
 
+_COLUMNS = (slice(2), slice(2, 4), 4, 5)
+
 
 @dataclass(slots=True)
 class Sightings:
@@ -47,5 +49,5 @@ class Sightings:
         shafts, ranks = table[:, 6].astype(np.intp), table[:, 7].astype(np.intp)
         faint = np.arange(len(table)) >= len(result.electrodes)
         none = np.full(len(table), -1)
-        columns = table[:, :2], table[:, 2:4], table[:, 4], table[:, 5], shafts, ranks, faint
-        return cls(*columns, none, none.copy())
+        places, boxes, scores, sigmas = (np.ascontiguousarray(table[:, k]) for k in _COLUMNS)
+        return cls(places, boxes, scores, sigmas, shafts, ranks, faint, none, none.copy())

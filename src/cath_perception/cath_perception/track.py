@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats, Pairs, bent, squared_distances
+from cath_perception.alignment import Floats, Pairs, carried, squared_distances
+from cath_perception.compiled import compiled
 from cath_perception.counting import counted
 from cath_perception.sightings import Sightings
 from cath_perception.types import CatheterStatus, Centerline
@@ -131,29 +132,18 @@ class Track:
             pairs: of slots and sightings.
             expected: ``(N, 2)`` where the slots should be; those not seen move from there with their neighbours.
         """
-        slots, rows = pairs[:, 0], pairs[:, 1]
-        before = self.places
         self.seen = np.zeros(len(self.keys), bool)
-        self.places = expected
-        if len(pairs):
-            self._move(slots, seen.positions[rows], expected, before, time_s)
-            self.seen[slots] = True
-            self.boxes[slots] += _SMOOTHING * (seen.boxes[rows] - self.boxes[slots])
-            self.scores[slots], self.sigmas[slots] = seen.scores[rows], seen.sigmas[rows]
+        own = self.boxes, self.scores, self.sigmas, self.seen
+        newest = seen.positions, seen.boxes, seen.scores, seen.sigmas
+        alike = np.zeros(len(expected), np.intp)
+        before, self.places = self.places, carried(expected, alike, pairs, seen.positions)
+        found, every = _taken_in(pairs, *newest, before, self.places, *own)
+        since = time_s - self.seen_at
+        if len(pairs) and since > 0:
+            self.velocity = 0.4 * self.velocity + 0.6 / since * found
         self.seen_at, self.status = time_s, CatheterStatus.DETECTED
         self.hits += 1
-        return (self.places - before).sum(axis=0) / max(len(before), 1)
-
-    def _move(
-        self, slots: NDArray[np.intp], now: Floats, expected: Floats, before: Floats, time_s: float
-    ) -> None:
-        since = time_s - self.seen_at
-        if since > 0:
-            shift = (now - before[slots]).sum(axis=0) / len(slots)
-            self.velocity = 0.4 * self.velocity + 0.6 / since * shift
-        if len(slots) < len(expected):
-            self.places = expected + bent(expected, slots, now - expected[slots])
-        self.places[slots] = now
+        return every
 
     def miss(self, time_s: float, predict_s: float) -> None:
         """The track was not seen in this frame."""
@@ -252,6 +242,41 @@ class Track:
             self.earlier = -self.earlier
             if self.line is not None:
                 self.line = turned(self.line)
+
+
+@compiled(
+    "(i8[:, :], f8[:, ::1], f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[::1], b1[::1])"
+)
+def _taken_in(
+    pairs: Pairs,
+    positions: Floats,
+    boxes: Floats,
+    scores: Floats,
+    sigmas: Floats,
+    before: Floats,
+    places: Floats,
+    own_boxes: Floats,
+    own_scores: Floats,
+    own_sigmas: Floats,
+    own_seen: NDArray[np.bool_],
+) -> tuple[Floats, Floats]:
+    """Put what was seen into a track's columns, in place.
+
+    Returns the mean ``(2,)`` shift from the places ``before``: of the slots seen, and of all.
+    """
+    found, every = np.zeros(2), np.zeros(2)
+    for k in range(len(pairs)):
+        slot, row = pairs[k]
+        own_seen[slot] = True
+        own_scores[slot], own_sigmas[slot] = scores[row], sigmas[row]
+        for axis in range(2):
+            own_boxes[slot, axis] += _SMOOTHING * (boxes[row, axis] - own_boxes[slot, axis])
+            places[slot, axis] = positions[row, axis]
+            found[axis] += (positions[row, axis] - before[slot, axis]) / len(pairs)
+    for n in range(len(places)):
+        for axis in range(2):
+            every[axis] += (places[n, axis] - before[n, axis]) / len(places)
+    return found, every
 
 
 def turned(line: Centerline) -> Centerline:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats, Pairs
 from cath_perception.association import associate
+from cath_perception.counting import lying
 from cath_perception.exchange import exchange
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
@@ -202,7 +203,8 @@ class CatheterTracker:
 
     def _follow(self, found: dict[int, Found], seen: Sightings, shafts: Shafts, time_s: float) -> None:
         """Bring all tracks up to date."""
-        ids = np.array([*(track.id for track in self._tracks), -1])
+        ids = np.array([track.id for track in self._tracks], np.intp)
+        owners = np.array(shafts.owner, np.intp)
         for n, track in enumerate(self._tracks):
             if n not in found:
                 track.miss(time_s, self.limits.predict_s)
@@ -210,12 +212,8 @@ class CatheterTracker:
             pairs = found[n].pairs
             seen.key[pairs[:, 1]], seen.track[pairs[:, 1]] = track.keys[pairs[:, 0]], track.id
             shift = track.see(pairs, found[n].expected, seen, time_s)
-            host = np.full(len(track.keys), -1)
-            on = seen.shafts[pairs[:, 1]]
-            host[pairs[:, 0]] = ids[shafts.others(n, on)]
-            aside = np.zeros(len(track.keys), bool)
-            aside[pairs[:, 0]] = (on >= 0) & (host[pairs[:, 0]] < 0) & (on != shafts.main.get(n, -1))
-            track.count(host, aside)
+            main = shafts.main.get(n, -1)
+            track.count(*lying(pairs, seen.shafts, owners, ids, len(track.keys), n, main))
             shafts.line_for(n, track, pairs, seen, shift)
         exchange(self._tracks, self._names, seen)
         for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cath_training.data.bank import CANVAS_PX, Bank
-from cath_training.synthetic import formation
+from cath_training.synthetic import formation, processing
 
+OPEN = 0.3  # share of the light above which a shutter hides nothing
 MASK_STRIDE = 2  # masks leave every network at half size
 REACH = 3  # cells around a dense target's centre that its Gaussian is drawn in
 TARGETS = ("dense", "centernet")
@@ -26,6 +27,7 @@ class BatchRule:
         zoom: smallest and largest scale of the canvas (512 px for 142 mm) in the crop.
         empty: share of samples without any catheter.
         cluttered: share of samples with clutter.
+        treated: whether some are processed and annotated as systems do it, see ``synthetic.processing``.
         targets: ``dense`` draws one Gaussian for all electrodes and learns offset and size at the cells around the
             centre too; ``centernet`` takes its radius from the box (overlap 0.7) and learns them at the centre only.
         sigma: standard deviation of a dense target's Gaussian in cells.
@@ -36,6 +38,7 @@ class BatchRule:
     zoom: tuple[float, float] = (0.5, 1.2)
     empty: float = 0.15
     cluttered: float = 0.65
+    treated: bool = True
     sigma: float = 0.75
     stride: int = 2
     targets: str = "dense"
@@ -205,17 +208,24 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     grid = _grid(behind, crop, bank.backgrounds.shape[-1], device)
     background = _sample(take(bank.backgrounds, chosen), grid, "reflection") / 255
     exposure = formation.draw_exposure(generator, count, device)
-    image, field = formation.expose(background, attenuation + clutter, exposure, generator)
+    attenuation = attenuation + clutter
+    if rule.treated:
+        attenuation = processing.lag(attenuation, rng)
+    image, field = formation.expose(background, attenuation, exposure, generator)
+    shown = field > OPEN
+    if rule.treated:
+        image, uncovered = processing.treat(image, rng)
+        shown &= uncovered
     boxes = [
-        _visible(_moved(e, a, crop), f)
-        for e, a, f in zip(rows, affines, field[:, 0].cpu().numpy(), strict=False)
+        _visible(_moved(e, a, crop), s)
+        for e, a, s in zip(rows, affines, shown[:, 0].cpu().numpy(), strict=False)
     ]
-    mask = F.avg_pool2d(mask * (field > 0.3), MASK_STRIDE)
+    mask = F.avg_pool2d(mask * shown, MASK_STRIDE)
     identity = np.where(filled, scenes, len(bank.attenuation))
     return with_targets(image, mask, boxes, identity, np.ones((count, 2), bool), rule)
 
 
-def _visible(boxes: NDArray[np.float32], field: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Only the electrodes that no shutter hides."""
+def _visible(boxes: NDArray[np.float32], shown: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Only the electrodes that no shutter and no graphics hide."""
     x, y = np.round(boxes[:, :2]).astype(int).T
-    return boxes[field[y, x] > 0.3]
+    return boxes[shown[y, x]]

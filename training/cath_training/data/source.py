@@ -79,6 +79,7 @@ def batch_rule(data: DataConfig, stride: int) -> batches.BatchRule:
         zoom=data.zoom,
         empty=data.empty,
         cluttered=data.cluttered,
+        treated=data.treated,
         targets=data.targets,
         sigma=data.sigma,
         stride=stride,

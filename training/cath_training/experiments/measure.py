@@ -35,6 +35,7 @@ def test_batches(data: DataConfig, stride: int, cache: Path) -> tuple[Batch, ...
         zoom=data.zoom,
         empty=data.empty,
         cluttered=data.cluttered,
+        treated=data.treated,
     )
     samples = source.make(fresh, stride, TEST_BANK, cache)
     return tuple(samples.draw(BATCH, (TEST_SEED, k), torch.device("cpu")) for k in range(ROUNDS))

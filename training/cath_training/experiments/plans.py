@@ -18,6 +18,7 @@ DATA = DataConfig(
     zoom=(0.8, 1.4),
     empty=0.05,
     cluttered=0.3,
+    treated=False,
 )
 """Crops of 64 px, some 16 mm of the patient, without real backgrounds."""
 
