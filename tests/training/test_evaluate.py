@@ -107,6 +107,22 @@ def test_frames_without_electrodes_count_what_was_invented(tmp_path: Path) -> No
         next(cases.without_electrodes([tmp_path / "b.jpg"]))
 
 
+def test_processed_frames_lack_what_graphics_hide(frames: list[cases.Frame]) -> None:
+    changed = list(cases.processed(frames))
+    again = list(cases.processed(frames))
+    assert len(changed) == len(frames)
+    for before, frame, same in zip(frames, changed, again, strict=True):
+        assert not np.array_equal(frame.pixels, before.pixels)
+        assert np.array_equal(frame.pixels, same.pixels)
+        assert frame.pixels.shape == before.pixels.shape
+        assert before.electrodes is not None
+        assert frame.electrodes is not None
+        assert len(frame.kinds) == len(frame.electrodes)
+        kept = {tuple(row) for row in before.electrodes.tolist()}
+        assert {tuple(row) for row in frame.electrodes.tolist()} <= kept
+        assert not (frame.mask & ~before.mask).any()
+
+
 def test_drawn_frames_are_kept(
     tmp_path: Path, frames: list[cases.Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:

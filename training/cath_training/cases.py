@@ -2,13 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from cath_perception.bags import NANOSECONDS, TRUTH_TOPIC, BagReader
@@ -18,7 +20,7 @@ from cath_perception.types import Catheter
 from cath_training.data import bank
 from cath_training.data.labelled import DataError, LabelledSource
 from cath_training.metrics import dense
-from cath_training.synthetic import still
+from cath_training.synthetic import processing, still
 from cath_training.synthetic.still import Still, draw_still
 
 
@@ -65,6 +67,26 @@ def synthetic(
         if path:
             _save(path, frame)
         yield frame
+
+
+def processed(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames as a system may show and record them: all annotated, half enhanced, half compressed.
+
+    What graphics hide is taken out of electrodes and mask.
+    """
+    for n, frame in enumerate(frames):
+        image = torch.from_numpy(frame.pixels)[None, None].float() / 255
+        image, uncovered = processing.treat(image, np.random.default_rng([n, 41]), (0.5, 1.0, 0.5))
+        shown = uncovered[0, 0].numpy()
+        pixels = (image[0, 0] * 255).round().to(torch.uint8).numpy()
+        assert frame.electrodes is not None
+        assert frame.mask is not None
+        column, row = np.round(frame.electrodes[:, :2]).astype(int).T
+        clear = shown[row, column]
+        kinds = tuple(compress(frame.kinds, clear))
+        yield replace(
+            frame, pixels=pixels, electrodes=frame.electrodes[clear], kinds=kinds, mask=frame.mask & shown
+        )
 
 
 def of_still(name: str, drawn: Still) -> Frame:

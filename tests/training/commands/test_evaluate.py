@@ -39,6 +39,17 @@ def test_kept_centreline_figures_are_those_at_the_models_threshold(model: Path, 
         assert kept[name] == pytest.approx(value, abs=1e-4)
 
 
+def test_processed_frames_are_a_group_of_their_own_and_no_model_keeps_their_figures(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = f"--model {model} --backend torch --frames 1 --first-seed {SEED} --processed".split()
+    options += ["--cache", str(tmp_path), "--json", str(tmp_path / "figures.json")]
+    assert cli.main(["eval", *options]) == 0
+    assert list(json.loads((tmp_path / "figures.json").read_text())) == ["synthetic, processed"]
+    assert cli.main(["eval", *options, "--keep"]) != 0
+    assert "leave out --processed" in capsys.readouterr().err
+
+
 def test_own_labels_are_judged_and_reported(model: Path, tmp_path: Path) -> None:
     frame = next(cases.synthetic(SEED, 1, [], 256))
     (tmp_path / "mine" / "images").mkdir(parents=True)

@@ -39,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threshold", type=float, help="electrode score 0..1 (default: the model's)")
     parser.add_argument("--frames", type=int, default=1000, help="synthetic test frames (default 1000)")
+    parser.add_argument(
+        "--processed",
+        action="store_true",
+        help="synthetic frames with text and marks burned in, half with enhanced contrast, half compressed as JPEG",
+    )
     parser.add_argument("--first-seed", type=int, default=TEST_SEED)
     parser.add_argument(
         "--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="folder of real angiograms"
@@ -82,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
     """Print a table of figures; write JSON and report if asked."""
     if args.catheters:
         return _catheters(args)
+    if args.keep and args.processed:
+        raise CathError(
+            "--keep: keeps the figures of the fixed test frames as they were taken; leave out --processed"
+        )
     if args.data and args.keep:
         raise CathError(
             "--keep: keeps the figures of the fixed test frames; leave it out with data of your own"
@@ -120,8 +129,10 @@ def _judge(args: argparse.Namespace) -> dict[str, Evaluation]:
             return {_name(path): _on(perceptor, path) for path in args.data}
         unseen = sorted(args.angiograms.glob("*.jpg"))[args.angiograms_from :]
         frames = cases.synthetic(args.first_seed, args.frames, unseen, cache=args.cache)
-        groups = {"synthetic": evaluate(perceptor, _shown(frames, "synthetic frames", args.frames))}
-        if unseen:
+        name = "synthetic, processed" if args.processed else "synthetic"
+        frames = cases.processed(frames) if args.processed else frames
+        groups = {name: evaluate(perceptor, _shown(frames, "synthetic frames", args.frames))}
+        if unseen and not args.processed:
             real = _shown(cases.without_electrodes(unseen), "real angiograms", len(unseen))
             groups["angiograms"] = evaluate(perceptor, real)
         return groups

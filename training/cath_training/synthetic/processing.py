@@ -1,6 +1,6 @@
 """What a system does to frames once they are taken, batched: lag, local contrast, burned-in graphics, JPEG.
 
-Evaluation's frames are left as they were taken; ``treat`` is for training, so that none of this surprises a network.
+So that none of this surprises a network. Test frames are left as they were taken, unless one asks for this.
 """
 
 from functools import cache
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-LAGGING, ENHANCED, ANNOTATED, COMPRESSED = 0.2, 0.25, 0.2, 0.3
-"""Shares of the samples."""
+LAGGING = 0.2
+"""Share of the samples."""
+SOMETIMES = (0.25, 0.2, 0.3)
+"""Shares that are enhanced, annotated and compressed."""
 
 _JPEG_LUMINANCE = (  # ITU-T T.81, table K.1
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -40,25 +42,26 @@ def lag(attenuation: Tensor, rng: np.random.Generator) -> Tensor:
     return result
 
 
-def treat(images: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Some of ``(B, 1, H, W)`` 0..1 enhanced, annotated, compressed.
+def treat(
+    images: Tensor, rng: np.random.Generator, shares: tuple[float, float, float] = SOMETIMES
+) -> tuple[Tensor, Tensor]:
+    """Some of ``(B, 1, H, W)`` 0..1 enhanced, annotated, compressed, each the share of all that is given.
 
     Returns:
         The images in 8-bit steps, and what of them no graphics hide: bool of the same shape.
     """
-    count = len(images)
-    some = (rng.random(count) < ENHANCED).nonzero()[0]
+    enhanced, annotated, compressed = (np.flatnonzero(rng.random(len(images)) < share) for share in shares)
     images = images.clone()
-    for b in some:
+    for b in enhanced:
         sigma, share = float(np.exp(rng.uniform(np.log(6), np.log(40)))), float(rng.uniform(0.3, 0.9))
         images[b : b + 1] = local_contrast(images[b : b + 1], sigma, share)
     shown = torch.ones_like(images, dtype=torch.bool)
-    for b in np.flatnonzero(rng.random(count) < ANNOTATED):
+    for b in annotated:
         cover, shade = graphics(rng, images.shape[-2:])
         alpha = torch.from_numpy(cover).to(images.device)
         images[b, 0] = torch.lerp(images[b, 0], alpha.new_tensor(shade), alpha)
         shown[b, 0] = alpha < 0.5
-    for b in np.flatnonzero(rng.random(count) < COMPRESSED):
+    for b in compressed:
         images[b : b + 1] = jpeg(images[b : b + 1], float(rng.uniform(20, 92)))
     return torch.round(images * 255) / 255, shown
 
