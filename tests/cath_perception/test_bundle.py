@@ -87,8 +87,11 @@ def test_size_is_bounded_before_reading(copy, monkeypatch):
     [
         ({"electrode_treshold": 0.5}, "unknown keys"),
         ({"sigma": {"floor": 0.3, "slope": 1.0, "top": 2}}, "sigma: unknown keys"),
-        ({"intensity": {"rule": "minmax", "low": 1, "high": 99}}, "expected 'percentile'"),
-        ({"intensity": {"rule": "percentile", "low": 99.0, "high": 1.0}}, "low < high"),
+        (
+            {"intensity": {"rule": "minmax", "low": 1, "high": 99}},
+            "expected 'percentile of the middle half', got 'minmax'; export",
+        ),
+        ({"intensity": {"rule": "percentile of the middle half", "low": 99.0, "high": 1.0}}, "low < high"),
         ({"input_size": 100}, "multiples of 32"),
         ({"input_size": 1 << 20}, "input_size"),
         ({"input_size": "320"}, "input_size"),

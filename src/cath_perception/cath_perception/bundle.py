@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cath_perception.network.deployed import DeployedNetwork
 
 SCHEMA_VERSION = 1
+INTENSITY_RULE = "percentile of the middle half"
 MANIFEST, WEIGHTS = "model.yaml", "weights.safetensors"
 INT8 = ("int8.xml", "int8.bin")
 MAX_MANIFEST_BYTES = 1 << 20
@@ -156,7 +157,7 @@ class ModelBundle:
             "name": self.name,
             "architecture": _plain(self.architecture),
             "input_size": self.input_size,
-            "intensity": {"rule": "percentile", "low": self.low, "high": self.high},
+            "intensity": {"rule": INTENSITY_RULE, "low": self.low, "high": self.high},
             "electrode_threshold": self.electrode_threshold,
             "mask_threshold": self.mask_threshold,
             "sigma": {"floor": self.sigma_floor, "slope": self.sigma_slope},
@@ -230,8 +231,10 @@ def _from_manifest(manifest: dict[str, Any], folder: Path) -> ModelBundle:
         )
     intensity = _Reader(reader.take("intensity", dict), f"{reader.where}: intensity")
     rule = intensity.take("rule", str)
-    if rule != "percentile":
-        raise BundleError(f"{intensity.where}: rule: expected 'percentile', got {rule!r}")
+    if rule != INTENSITY_RULE:
+        raise BundleError(
+            f"{intensity.where}: rule: expected {INTENSITY_RULE!r}, got {rule!r}; export the model with this version"
+        )
     sigma = _Reader(reader.take("sigma", dict), f"{reader.where}: sigma")
     bundle = ModelBundle(
         name=reader.take("name", str),

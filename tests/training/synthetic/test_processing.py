@@ -72,6 +72,18 @@ def test_lag_keeps_more_of_the_present_than_of_the_past(monkeypatch: pytest.Monk
     assert attenuation[:, :, 20, 20].eq(1).all()
 
 
+def test_what_lies_outside_the_field_is_blank_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processing, "SURROUNDED", 1.0)
+    images = torch.full((40, 1, 64, 64), 0.5)
+    surrounded, inside = processing.surround(images, np.random.default_rng(6))
+    assert surrounded[inside].eq(0.5).all()
+    blank = [set(picture[~field].tolist()) for picture, field in zip(surrounded, inside, strict=True)]
+    assert all(len(values) <= 1 for values in blank)
+    assert sum(values == {0.0} for values in blank) > sum(values == {1.0} for values in blank) > 0
+    assert inside[:, 0, 32, 32].all()
+    assert 0.1 < float((~inside).float().mean()) < 0.6
+
+
 def test_untouched_images_stay_as_they_are() -> None:
     image = (_picture() * 255).round() / 255
     treated, shown = processing.treat(image, np.random.default_rng(4), (0.0, 0.0, 0.0))

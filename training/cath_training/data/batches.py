@@ -214,8 +214,9 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     image, field = formation.expose(background, attenuation, exposure, generator)
     shown = field > OPEN
     if rule.treated:
+        image, inside = processing.surround(image, rng)
         image, uncovered = processing.treat(image, rng)
-        shown &= uncovered
+        shown &= inside & uncovered
     boxes = [
         _visible(_moved(e, a, crop), s)
         for e, a, s in zip(rows, affines, shown[:, 0].cpu().numpy(), strict=False)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-LAGGING = 0.2
-"""Share of the samples."""
+LAGGING, SURROUNDED = 0.2, 0.15
+"""Shares of the samples."""
 SOMETIMES = (0.25, 0.2, 0.3)
 """Shares that are enhanced, annotated and compressed."""
 
@@ -64,6 +64,28 @@ def treat(
     for b in compressed:
         images[b : b + 1] = jpeg(images[b : b + 1], float(rng.uniform(20, 92)))
     return torch.round(images * 255) / 255, shown
+
+
+def surround(images: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Some of ``(B, 1, H, W)`` 0..1 blank outside a round or straight-edged field, mostly black.
+
+    Returns:
+        The images, and what lies within: bool of the same shape.
+    """
+    images, inside = images.clone(), torch.ones_like(images, dtype=torch.bool)
+    height, width = images.shape[-2:]
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    for b in np.flatnonzero(rng.random(len(images)) < SURROUNDED):
+        left, top = rng.normal(0, 0.1, 2)
+        if rng.random() < 0.5:
+            field = torch.hypot(x - left, y - top) < rng.uniform(0.75, 1.35)
+        else:
+            half = rng.uniform(0.45, 1.2, 2)
+            field = ((x - left).abs() < half[0]) & ((y - top).abs() < half[1])
+        inside[b, 0] = field.to(images.device)
+        blank = 1.0 if rng.random() < 0.15 else float(rng.choice([0.0, 0.0, rng.uniform(0, 0.15)]))
+        images[b] = torch.where(inside[b], images[b], blank)
+    return images, inside
 
 
 def local_contrast(images: Tensor, sigma: float, share: float) -> Tensor:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cath_perception.network
-from cath_perception.bundle import ModelBundle
+from cath_perception.bundle import INTENSITY_RULE, ModelBundle
 
 MANIFEST = "manifest.json"
 _ABANDONED_S = 86400.0
@@ -30,7 +30,7 @@ def model_identity(bundle: ModelBundle) -> Identity:
         "weights": bundle.weights_sha256,
         "architecture": json.dumps(bundle.architecture, sort_keys=True),
         "input_size": str(bundle.input_size),
-        "intensity": f"{bundle.low} {bundle.high}",
+        "intensity": f"{INTENSITY_RULE}: {bundle.low} {bundle.high}",
         "network_code": sources.hexdigest(),
     }
 
