@@ -1,5 +1,6 @@
 """Training batches: labels lie on what the picture shows, and a seed decides everything."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,21 @@ def test_targets_decode_to_the_electrodes_they_were_drawn_from(small_bank: bank.
             assert np.hypot(*(points - [x, y]).T).min() < 0.05
             checked += 1
     assert checked > 5
+
+
+@pytest.mark.parametrize("taken", [0.7, 1.6])
+def test_crops_taken_at_another_size_show_the_same_at_the_same_place(
+    small_bank: bank.Bank, taken: float
+) -> None:
+    plain = batches.BatchRule(crop=128, zoom=(0.9, 1.2), treated=False)
+    drawn = batches.draw(small_bank, plain, 6, (5, 1), CPU)
+    other = batches.draw(small_bank, replace(plain, taken=(taken, taken)), 6, (5, 1), CPU)
+    assert other.image.shape == drawn.image.shape
+    assert (other.mask - drawn.mask).abs().mean() < 0.01
+    assert sum(map(len, drawn.boxes)) > 10
+    for here, there in zip(drawn.boxes, other.boxes, strict=True):
+        inside = [rows[((rows[:, :2] > 4) & (rows[:, :2] < 123)).all(axis=1)] for rows in (here, there)]
+        np.testing.assert_allclose(*inside, atol=0.05)
 
 
 @pytest.mark.parametrize(("stride", "targets"), [(2, "centernet"), (4, "centernet"), (4, "dense")])

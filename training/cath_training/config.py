@@ -23,7 +23,7 @@ class DataConfig:
     validation.
     ``angiograms``: folder of real backgrounds, relative to the repository (skipped with a notice if absent);
     ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``zoom``, ``empty``,
-    ``cluttered``, ``treated``, ``targets`` and ``sigma``: see ``batches.BatchRule``.
+    ``cluttered``, ``treated``, ``taken``, ``blur``, ``targets`` and ``sigma``: see ``batches.BatchRule``.
     """
 
     source: str = "synthetic"
@@ -40,6 +40,8 @@ class DataConfig:
     empty: float = 0.15
     cluttered: float = 0.65
     treated: bool = True
+    taken: tuple[float, float] = (1.0, 1.0)
+    blur: float = 1.0
     sigma: float = 0.75
     targets: str = "dense"
 

@@ -1,7 +1,7 @@
 """Training batches: bank geometry under random affine changes, image formation, and the targets of every head."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ class BatchRule:
         empty: share of samples without any catheter.
         cluttered: share of samples with clutter.
         treated: whether some are processed and annotated as systems do it, see ``synthetic.processing``.
+        taken: smallest and largest side that the crops of a batch are taken in before they are scaled to ``crop``, as the
+            node scales a camera's frame; relative to ``crop``.
+        blur: factor on an exposure's blurs, which are drawn for frames of 320 px.
         targets: ``dense`` draws one Gaussian for all electrodes and learns offset and size at the cells around the
             centre too; ``centernet`` takes its radius from the box (overlap 0.7) and learns them at the centre only.
         sigma: standard deviation of a dense target's Gaussian in cells.
@@ -39,6 +42,8 @@ class BatchRule:
     empty: float = 0.15
     cluttered: float = 0.65
     treated: bool = True
+    taken: tuple[float, float] = (1.0, 1.0)
+    blur: float = 1.0
     sigma: float = 0.75
     stride: int = 2
     targets: str = "dense"
@@ -81,7 +86,7 @@ def _affine(
     angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.6 else rng.normal(0, 0.2)
     c, s = zoom * np.cos(angle), zoom * np.sin(angle)
     linear = np.array([[c, -s], [s, c]]) @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
-    place = crop / 2 + rng.uniform(-0.42, 0.42, 2) * crop
+    place = (0.5 + rng.uniform(-0.42, 0.42, 2)) * crop - 0.5
     return np.column_stack([linear, place - linear @ target])
 
 
@@ -177,38 +182,79 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     """One batch, a function of ``seed`` alone."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    crop = rule.crop
+    side = _side(rng, rule)
     scenes = rng.integers(len(bank.attenuation), size=count)
     filled = rng.random(count) >= rule.empty
-    zooms = np.exp(rng.uniform(np.log(rule.zoom[0]), np.log(rule.zoom[1]), count))
+    zooms = np.exp(rng.uniform(*np.log(rule.zoom), count)) * side / rule.crop
     rows = [
         bank.electrodes[bank.first[s] : bank.first[s + 1]] if f else bank.electrodes[:0]
-        for s, f in zip(scenes, filled, strict=False)
+        for s, f in zip(scenes, filled, strict=True)
     ]
-    affines = np.stack([_affine(rng, z, _centres(rng, e), crop) for z, e in zip(zooms, rows, strict=False)])
+    affines = np.stack([_affine(rng, z, _centres(rng, e), side) for z, e in zip(zooms, rows, strict=True)])
+    present = _flags(filled, device)
+    grid = _grid(affines, side, CANVAS_PX, device)
+    attenuation = _sample(_chosen(bank.attenuation, scenes, device), grid) * present
+    mask = _sample(_chosen(bank.mask, scenes, device), grid) * present / 255
+    background, clutter = _behind(bank, rule, rng, zooms, side, device)
+    image, shown = _taken(background, attenuation + clutter, rule, rng, generator)
+    boxes = [
+        _shrunk(_visible(_moved(e, a, side), s), side / rule.crop)
+        for e, a, s in zip(rows, affines, shown[:, 0].cpu().numpy(), strict=True)
+    ]
+    image = _resized(image, rule.crop)
+    mask = F.avg_pool2d(_resized(mask * shown, rule.crop), MASK_STRIDE)
+    identity = np.where(filled, scenes, len(bank.attenuation))
+    return with_targets(image, mask, boxes, identity, np.ones((count, 2), bool), rule)
+
+
+def _side(rng: np.random.Generator, rule: BatchRule) -> int:
+    """Side in px, even, that a batch is taken in."""
+    low, high = np.log(rule.taken)
+    return 2 * round(rule.crop * float(np.exp(rng.uniform(low, high) if low < high else low)) / 2)
+
+
+def _chosen(array: NDArray[np.generic], index: NDArray[np.int64], device: torch.device) -> Tensor:
+    """Maps of the bank as ``(B, 1, h, w)`` float32."""
+    return torch.from_numpy(np.ascontiguousarray(array[index])).to(device).float().unsqueeze(1)
+
+
+def _flags(values: NDArray[np.bool_], device: torch.device) -> Tensor:
+    return torch.from_numpy(values).to(device).view(-1, 1, 1, 1)
+
+
+def _behind(
+    bank: Bank,
+    rule: BatchRule,
+    rng: np.random.Generator,
+    zooms: NDArray[np.float64],
+    side: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Backgrounds 0..1 and the clutter's line integrals, both ``(B, 1, side, side)``."""
+    count, wide = len(zooms), bank.backgrounds.shape[-1]
     others = np.stack(
-        [_affine(rng, z * rng.uniform(0.8, 1.2), rng.uniform(100, 412, 2), crop) for z in zooms]
+        [_affine(rng, z * rng.uniform(0.8, 1.2), rng.uniform(100, 412, 2), side) for z in zooms]
     )
-    spread = rng.uniform(0.75, 1.6, count) * crop / bank.backgrounds.shape[-1]
-    behind = np.stack([_affine(rng, z, rng.uniform(150, 298, 2), crop) for z in spread])
+    spread = rng.uniform(0.75, 1.6, count) * side / wide
+    behind = np.stack([_affine(rng, z, rng.uniform(150, 298, 2), side) for z in spread])
+    clutter = _chosen(bank.clutter, rng.integers(len(bank.clutter), size=count), device)
+    clutter = _sample(clutter, _grid(others, side, CANVAS_PX, device))
+    clutter = clutter * _flags(rng.random(count) < rule.cluttered, device)
+    background = _chosen(bank.backgrounds, rng.integers(len(bank.backgrounds), size=count), device)
+    return _sample(background, _grid(behind, side, wide, device), "reflection") / 255, clutter
 
-    def take(array: NDArray[np.generic], index: NDArray[np.int64]) -> Tensor:
-        return (
-            torch.from_numpy(np.ascontiguousarray(array[np.asarray(index)])).to(device).float().unsqueeze(1)
-        )
 
-    present = torch.from_numpy(filled).to(device).view(-1, 1, 1, 1)
-    grid = _grid(affines, crop, CANVAS_PX, device)
-    attenuation = _sample(take(bank.attenuation, scenes), grid) * present
-    mask = _sample(take(bank.mask, scenes), grid) * present / 255
-    grid = _grid(others, crop, CANVAS_PX, device)
-    clutter = _sample(take(bank.clutter, rng.integers(len(bank.clutter), size=count)), grid)
-    clutter = clutter * torch.from_numpy(rng.random(count) < rule.cluttered).to(device).view(-1, 1, 1, 1)
-    chosen = rng.integers(len(bank.backgrounds), size=count)
-    grid = _grid(behind, crop, bank.backgrounds.shape[-1], device)
-    background = _sample(take(bank.backgrounds, chosen), grid, "reflection") / 255
-    exposure = formation.draw_exposure(generator, count, device)
-    attenuation = attenuation + clutter
+def _taken(
+    background: Tensor,
+    attenuation: Tensor,
+    rule: BatchRule,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Frames ``(B, 1, S, S)`` 0..1 with random exposures, and whether nothing hides a px, bool."""
+    exposure = formation.draw_exposure(generator, len(background), background.device)
+    factor = rule.blur * background.shape[-1] / rule.crop
+    exposure = replace(exposure, blur=exposure.blur * factor, sharpen_blur=exposure.sharpen_blur * factor)
     if rule.treated:
         attenuation = processing.lag(attenuation, rng)
     image, field = formation.expose(background, attenuation, exposure, generator)
@@ -217,13 +263,19 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
         image, inside = processing.surround(image, rng)
         image, uncovered = processing.treat(image, rng)
         shown &= inside & uncovered
-    boxes = [
-        _visible(_moved(e, a, crop), s)
-        for e, a, s in zip(rows, affines, shown[:, 0].cpu().numpy(), strict=False)
-    ]
-    mask = F.avg_pool2d(mask * shown, MASK_STRIDE)
-    identity = np.where(filled, scenes, len(bank.attenuation))
-    return with_targets(image, mask, boxes, identity, np.ones((count, 2), bool), rule)
+    return image, shown
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    """``(B, 1, S, S)`` to ``(B, 1, side, side)``, smoothed where it gets smaller."""
+    if images.shape[-1] == side:
+        return images
+    return F.interpolate(images, (side, side), mode="bilinear", antialias=True)
+
+
+def _shrunk(boxes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    """Boxes ``(N, 4)`` of a picture that is ``scale`` times as large as the one they are for."""
+    return np.column_stack([(boxes[:, :2] + 0.5) / scale - 0.5, boxes[:, 2:] / scale]).astype(np.float32)
 
 
 def _visible(boxes: NDArray[np.float32], shown: NDArray[np.bool_]) -> NDArray[np.float32]:

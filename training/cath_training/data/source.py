@@ -80,6 +80,8 @@ def batch_rule(data: DataConfig, stride: int) -> batches.BatchRule:
         empty=data.empty,
         cluttered=data.cluttered,
         treated=data.treated,
+        taken=data.taken,
+        blur=data.blur,
         targets=data.targets,
         sigma=data.sigma,
         stride=stride,
