@@ -8,6 +8,8 @@ from cath_msgs.msg import CatheterArray, CatheterMotion
 from node.harness import NodeProcess, Peer, RemoteNode, Stream, image, scene
 from std_srvs.srv import Trigger
 
+pytestmark = pytest.mark.ros
+
 
 @pytest.fixture(scope="module")
 def stream(start: Callable[..., NodeProcess], peer: Peer, bundle: Path) -> Iterator[Stream]:
