@@ -22,8 +22,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
             module.momentum = None
     with torch.no_grad():  # so that features have the size that trained ones have
         network.train()(IntensityRule()(torch.rand(8, 1, 96, 96)))
-    torch.nn.init.normal_(network.detect.project.weight, std=1.0)
-    torch.nn.init.normal_(network.segment.project.weight, std=1.0)
+    for head in (network.detect, network.segment):
+        for project in head.project.values():
+            torch.nn.init.normal_(project.weight, std=1.0)
     description = ModelBundle(
         name="random", architecture=ARCHITECTURE, input_size=96, electrode_threshold=0.2
     )

@@ -50,7 +50,7 @@ def random_bundle(path: Path, name: str, threshold: float = 0.4) -> Path:
     architecture = {"name": "light", "widths": [8, 8, 16, 16, 16], "decoder": [16, 16, 16], "hidden": 16}
     network = build(architecture).eval()
     with torch.no_grad():
-        network.detect.project.bias[0] = 0.0
+        network.detect.project["centre"].bias[0] = 0.0
     ModelBundle(name, architecture, 128, electrode_threshold=threshold, mask_threshold=0.5).save(
         path, network
     )

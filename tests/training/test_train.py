@@ -122,7 +122,7 @@ def test_bf16_is_used_inside_the_network_and_kept_out_of_the_loss(tmp_path: Path
     run = trainer(replace(SMALL, precision="bf16-mixed"), tmp_path / "bf16", cache)
     plain = trainer(SMALL, tmp_path / "plain", cache)
     inside: list[torch.dtype] = []
-    run.network.detect.project.register_forward_hook(lambda *seen: inside.append(seen[2].dtype))  # type: ignore[union-attr, operator]
+    run.network.detect.project["size"].register_forward_hook(lambda *seen: inside.append(seen[2].dtype))  # type: ignore[union-attr, operator]
     loss = run.train_step()["loss"]
     assert inside == [torch.bfloat16]
     assert loss == pytest.approx(plain.train_step()["loss"], rel=0.05)
@@ -165,7 +165,7 @@ def test_single_task_learning_leaves_the_other_head_alone(tmp_path: Path, cache:
     priority = PriorityConfig(samples="all", tasks="single-segmentation")
     config = replace(SMALL, priority=priority, weight_decay=0.0)
     run = trainer(config, tmp_path / "run", cache)
-    detect, segment = (getattr(run.network, name).project.weight for name in ("detect", "segment"))
+    detect, segment = run.network.detect.project["size"].weight, run.network.segment.project["mask"].weight
     before = detect.detach().clone(), segment.detach().clone()
     run.train_step()
     assert torch.equal(before[0], detect)

@@ -18,7 +18,7 @@ from cath_perception.image import Letterbox
 from cath_training.synthetic.still import VALIDATION_SEED, draw_still
 
 FIRST_FRAME = 500  # after those that thresholds are chosen on
-STAYS_FLOAT = (r"__module\.rule.*", r"aten::.*", r"__module\.network/aten::(slice|pixel).*")
+STAYS_FLOAT = (r"__module\.rule.*", r"aten::.*", r"__module\.network/aten::pixel.*")
 """Intensity rule and decoding, which need positions to a tenth of a px, by the names that tracing gives them."""
 
 

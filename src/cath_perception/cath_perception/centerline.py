@@ -20,13 +20,13 @@ from cath_perception.skeleton import End, Vector, skeleton_graph, turning
 from cath_perception.thinning import shaft_mask, thinned
 
 # All lengths here are in mask px, of which there is one for every two px of the network's input.
-_SHORTEST = 8.0
-_WIDEST_GAP = 4.0, 5.0
+_SHORTEST = 10.0
+_WIDEST_GAP = 5.0, 5.0
 """A gap is bridged up to this many px plus this many shaft widths, measured between skeletons' ends ..."""
 _LARGEST_TURN = math.radians(75.0)
 """... if the whole turn into and out of it is smaller."""
 _LEAST_AHEAD = math.cos(_LARGEST_TURN)
-_TANGENT = 8
+_TANGENT = 10
 """A path leaves in the direction of its last so many px."""
 _KINK = math.cos(math.radians(90.0))
 """Near the image's border, where shafts leave side by side, a curve that turns by more between two chords is two."""

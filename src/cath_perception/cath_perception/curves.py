@@ -13,11 +13,11 @@ from cath_perception.compiled import compiled
 
 Floats = NDArray[np.float64]
 
-_REACH = 4
-_SMOOTH = np.array([-21, 14, 39, 54, 59, 54, 39, 14, -21]) / 231.0
-"""Savitzky-Golay, 9 points, order 2: takes the steps out of a skeleton without cutting curves short."""
-_SLOPE = np.arange(-_REACH, _REACH + 1) / 60.0
-"""The least-squares slope over 9 points."""
+_REACH = 5
+_SMOOTH = np.array([-36, 9, 44, 69, 84, 89, 84, 69, 44, 9, -36]) / 429.0
+"""Savitzky-Golay, 11 points, order 2: takes the steps out of a skeleton without cutting curves short."""
+_SLOPE = np.arange(-_REACH, _REACH + 1) / 110.0
+"""The least-squares slope over 11 points."""
 _SAME = 1e-6
 """Places along a curve that differ by less are one."""
 

@@ -19,7 +19,7 @@ _OVERLAP_TURN = math.radians(45.0)
 """... if neither turns by more on its way through."""
 _SHARED_TURN = math.radians(75.0)
 """A longer branch is shared by two shafts if all four that meet its ends turn by less into it ..."""
-_LONGEST_SHARED = 60
+_LONGEST_SHARED = 76
 """... and it has no more px than this."""
 _LASSO_TURN = math.radians(120.0)
 """A shaft runs on into a ring if it turns by less."""

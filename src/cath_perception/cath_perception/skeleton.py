@@ -19,7 +19,7 @@ Vector = tuple[float, float]
 _FREE, _RING = -1, -2
 """What a run of pixels begins and ends at where that is no junction."""
 
-_TANGENT = 13
+_TANGENT = 16
 """Px at a branch's end to which a parabola is fitted for its direction there."""
 
 

@@ -50,6 +50,6 @@ def test_pre_training_on_masks_is_where_the_training_starts(ucl: Path, tmp_path:
     for part, folder in stages(config, tmp_path / "run"):
         train(part, folder, tmp_path / "cache", fabric)
     before, after = (load_file(tmp_path / name / "mean.safetensors") for name in ("run-ucl", "run"))
-    weights = "segment.project.weight"
+    weights = "segment.project.mask.weight"
     assert torch.allclose(before[weights], after[weights], atol=1e-6)
     assert '"recall": NaN' in (tmp_path / "run-ucl" / "log.jsonl").read_text()

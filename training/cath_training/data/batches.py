@@ -185,7 +185,7 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
     side = _side(rng, rule)
     scenes = rng.integers(len(bank.attenuation), size=count)
     filled = rng.random(count) >= rule.empty
-    zooms = np.exp(rng.uniform(*np.log(rule.zoom), count)) * side / rule.crop
+    zooms = np.exp(rng.uniform(math.log(rule.zoom[0]), math.log(rule.zoom[1]), count)) * side / rule.crop
     rows = [
         bank.electrodes[bank.first[s] : bank.first[s + 1]] if f else bank.electrodes[:0]
         for s, f in zip(scenes, filled, strict=True)

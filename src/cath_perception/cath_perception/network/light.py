@@ -5,7 +5,6 @@ output channel and a pixel shuffle turns them into a stride-2 map, so that the t
 (about 5 px apart at the network's input) fall on different cells without paying for stride-2 features.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -52,19 +51,28 @@ class Merge(nn.Module):
 
 
 class Head(nn.Module):
-    """A 3x3 unit and a 1x1 projection, pixel-shuffled from stride 4 to stride 2."""
+    """A 3x3 unit and a 1x1 projection for every map, pixel-shuffled from stride 4 to stride 2.
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, bias: float = 0.0) -> None:
+    One projection that is cut into maps afterwards costs a twelfth of the whole network's time on a CPU.
+    """
+
+    def __init__(self, inputs: int, hidden: int, maps: dict[str, int], bias: float = 0.0) -> None:
         super().__init__()
         self.hidden = ConvUnit(inputs, hidden)
-        self.project = nn.Conv2d(hidden, 4 * outputs, 1)
-        nn.init.normal_(self.project.weight, std=0.01)
-        assert self.project.bias is not None
-        nn.init.constant_(self.project.bias, bias)
+        self.project = nn.ModuleDict({name: _projection(hidden, 4 * n, bias) for name, n in maps.items()})
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, h, w)`` to ``(B, outputs, 2h, 2w)``."""
-        return F.pixel_shuffle(self.project(self.hidden(x)), 2)
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """``(B, C, h, w)`` to a map ``(B, count, 2h, 2w)`` for every name."""
+        hidden = self.hidden(x)
+        return {name: F.pixel_shuffle(project(hidden), 2) for name, project in self.project.items()}
+
+
+def _projection(inputs: int, outputs: int, bias: float) -> nn.Conv2d:
+    layer = nn.Conv2d(inputs, outputs, 1)
+    nn.init.normal_(layer.weight, std=0.01)
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, bias)
+    return layer
 
 
 class LightNet(nn.Module):
@@ -99,11 +107,10 @@ class LightNet(nn.Module):
         self.merge16 = Merge(w32, w16, d16)
         self.merge8 = Merge(d16, w8, d8)
         self.merge4 = Merge(d8, w4, d4)
-        self.detect = Head(d4, hidden, 5)
-        self.segment = Head(d4, hidden // 2, 1, bias=-2.0)
-        assert self.detect.project.bias is not None
-        with torch.no_grad():
-            self.detect.project.bias[:4] = -4.6  # a prior of 0.01 keeps the focal loss calm at the start
+        self.detect = Head(d4, hidden, {"centre": 1, "offset": 2, "size": 2})
+        self.segment = Head(d4, hidden // 2, {"mask": 1}, bias=-2.0)
+        # a prior of 0.01 keeps the focal loss calm at the start
+        self.detect.project["centre"] = _projection(hidden, 4, -4.6)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Raw maps of a batch of images, see the class."""
@@ -113,10 +120,4 @@ class LightNet(nn.Module):
         x16 = self.stage16(x8)
         x32 = self.stage32(x16)
         feature = self.merge4(self.merge8(self.merge16(x32, x16), x8), x4)
-        detect = self.detect(feature)
-        return {
-            "centre": detect[:, 0:1],
-            "offset": detect[:, 1:3],
-            "size": detect[:, 3:5],
-            "mask": self.segment(feature),
-        }
+        return self.detect(feature) | self.segment(feature)
