@@ -146,13 +146,14 @@ def _from_tip(shaft: Trace, along: Floats, largest: int, width: int, height: int
 
 def _tip_is_start(shaft: Trace, along: Floats, length: float, largest: int, width: int, height: int) -> bool:
     """Electrodes sit near the tip, one longer than the rest at it; the shaft enters at the border, which counts less."""
-    inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in (shaft.points[0], shaft.points[-1])]
+    ends = shaft.points[0].tolist(), shaft.points[-1].tolist()
+    inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in ends]
     enters = [edge <= _BORDER * shaft.width for edge in inset]
     if not len(along):
-        return bool(inset[0] >= inset[1])
+        return inset[0] >= inset[1]
     start = float(along.min()) / length + 0.5 * enters[0] - _TIP_SIZE * largest
     end = 1.0 - float(along.max()) / length + 0.5 * enters[1]
-    return start < end if start != end else bool(inset[0] >= inset[1])
+    return start < end if start != end else inset[0] >= inset[1]
 
 
 def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trace, Floats]:

@@ -52,7 +52,7 @@ class Shafts:
             free = [n for n, owner in enumerate(self.owner) if owner < 0]
             apart = [_apart(track.line, self.catheters[n].centerline, shift) for n in free]
             if apart and min(apart) <= track.width:
-                yield place, free[int(np.argmin(apart))]
+                yield place, free[apart.index(min(apart))]
 
     def line_for(self, place: int, track: Track, pairs: Pairs, seen: Sightings, shift: Floats) -> None:
         """Bring a track's centreline up to date: its shaft's, turned to begin at the tip, or the old one moved along."""
@@ -84,9 +84,9 @@ def _trend(pairs: Pairs, shafts: NDArray[np.intp], ranks: NDArray[np.intp], shaf
 
 
 def _runs_back(before: Centerline, now: Centerline) -> bool:
-    first, last = before.points[0], before.points[-1]
-    ahead = np.square(now.points[0] - first).sum() + np.square(now.points[-1] - last).sum()
-    return bool(ahead > np.square(now.points[-1] - first).sum() + np.square(now.points[0] - last).sum())
+    first, last, start, end = (line.points[at].tolist() for line in (before, now) for at in (0, -1))
+    ahead = math.dist(start, first) ** 2 + math.dist(end, last) ** 2
+    return ahead > math.dist(end, first) ** 2 + math.dist(start, last) ** 2
 
 
 def _apart(first: Centerline | None, second: Centerline | None, shift: Floats) -> float:
