@@ -26,7 +26,7 @@ _RING_ELECTRODES = 5
 """A loop with fewer electrodes is not taken for a circular catheter's."""
 _WIDER = 1.5
 """The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
-_LONG_TIP = 1.6
+_LONG_TIP = 1.36
 """A tip electrode is this many times as long as the others."""
 _TIP_SIZE = 0.4
 """What that counts for in finding the tip, in lengths of the shaft."""
