@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from cath_perception.cli import COMMANDS, main
+from cath_perception.commands.predict import record_of
+from cath_perception.types import Catheter, CatheterStatus, Centerline, PerceptionResult
 
 
 @pytest.fixture
@@ -47,10 +49,6 @@ def test_everything_asked_for_is_written(predict, images, tmp_path):
             assert list(e) == ["x", "y", "width", "height", "score", "catheter", "index"]
             assert -0.5 <= e["x"] <= 119.5
             assert (e["catheter"] is None) == (e["index"] is None)
-        for c in frame["catheters"]:
-            assert list(c) == ["id", "type", "score", "centerline"]
-            assert c["type"] is None
-            assert np.array(c["centerline"]).shape[1] == 2
     for folder, channels in (("o", 3), ("m", 1)):
         pictures = sorted((tmp_path / folder).iterdir())
         assert len(pictures) == 4
@@ -58,6 +56,22 @@ def test_everything_asked_for_is_written(predict, images, tmp_path):
             picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             assert picture.shape[:2] == (90, 120)
             assert picture.ndim == (3 if channels == 3 else 2)
+
+
+def test_catheter_is_written_with_its_type_status_and_centreline():
+    line = Centerline(np.float32([[1, 2], [3, 4.5], [6, 7]]), 2.0)
+    known = Catheter(3, (), line, 0.8, "halo", 0.71239, CatheterStatus.PREDICTED)
+    record = record_of("a.png", 4, PerceptionResult(40, 30, (), (known, Catheter(5, (), None, 0.5)), None))
+    assert record["catheters"] == [
+        {
+            "id": 3, "type": "halo", "type_confidence": 0.7124, "status": "predicted", "score": 0.8,
+            "centerline": [[1.0, 2.0], [3.0, 4.5], [6.0, 7.0]],
+        },
+        {
+            "id": 5, "type": None, "type_confidence": 0.0, "status": "detected", "score": 0.5,
+            "centerline": [],
+        },
+    ]  # fmt: skip
 
 
 def test_json_on_standard_output(predict, images, capsys):
