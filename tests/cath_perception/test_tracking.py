@@ -248,3 +248,31 @@ def test_what_a_whole_catheter_has_no_place_for_is_another(tracker):
     assert [e.index for e in found["coronary_sinus"].electrodes] == list(range(10))
     assert len(result.catheters) == 2
     assert sorted(len(c.electrodes) for c in result.catheters) == [4, 10]
+
+
+def test_two_catheters_on_one_shaft_are_told_apart_by_their_patterns(tracker):
+    front = straight([5, 5, 5], 1.8, at=(60, 150))
+    x, y = front.electrodes[-1].x, front.electrodes[-1].y
+    behind = straight([2, 5] * 4 + [2], at=(x + 30 * np.cos(0.3), y + 30 * np.sin(0.3)))
+    both = catheter(
+        [*front.electrodes, *behind.electrodes], [*front.centerline.points[:12], *behind.centerline.points]
+    )
+    for i in range(30):
+        result = tracker.update(seen(both), i * DT)
+    assert sorted((c.type, len(c.electrodes)) for c in result.catheters) == [
+        ("coronary_sinus", 10),
+        ("quadripolar", 4),
+    ]
+    assert all(e.catheter >= 0 and e.index >= 0 for e in result.electrodes)
+
+
+def test_a_loop_of_paired_rings_is_no_halo_though_both_fit(tracker):
+    gaps = np.tile([0.75 + 1.0, 3.05 + 1.0], 10)[:19]
+    angles = np.concatenate(([0.0], np.cumsum(gaps))) / (gaps.sum() + 4.05) * 2 * np.pi
+    turn = np.linspace(0.0, 6.1, 120)
+    points = [np.column_stack((250 + 40 * np.cos(a), 250 + 34 * np.sin(a))) for a in (angles, turn)]
+    ring = catheter([Electrode(x, y, 5.0, 5.0, 0.9) for x, y in points[0]], points[1])
+    for i in range(15):
+        result = tracker.update(seen(ring), i * DT)
+    assert result.catheters[0].type == "circular_mapping"
+    assert result.catheters[0].type_confidence > 0.9

@@ -39,8 +39,8 @@ def _give_back(
     strange = (track.elsewhere > _STRANGE_PIECE) & (track.frames >= MATURE)
     if not strange.any():
         return
-    full = [host in known and names[host].full for host in track.host.tolist()]
-    strange &= ~_claimed(track, names[track.id]) & ~np.array(full)
+    closed = [host in known and names[host].closed for host in track.host.tolist()]
+    strange &= ~_claimed(track, names[track.id]) & ~np.array(closed)
     strange &= (track.believed.sum() <= _PIECE) | (track.elsewhere > _STRANGE)
     for key, host in zip(track.keys[strange].tolist(), track.host[strange].tolist(), strict=True):
         _hand_over(track, key, known.get(host), seen)
@@ -81,7 +81,10 @@ def _free(track: Track, name: Naming, seen: Sightings) -> None:
 
 
 def _part(track: Track, name: Naming, seen: Sightings) -> None:
-    """Electrodes that have a shaft of their own most of the time are another catheter, unless the type claims them."""
+    """Electrodes that have a shaft of their own most of the time are another catheter, unless the type claims them; so are
+    those that make one with the rest only if there are two of them."""
+    for key in set(name.strangers) & set(track.keys.tolist()):
+        _hand_over(track, key, None, seen)
     other = track.aside > _STRANGE
     if np.count_nonzero(other) <= _PIECE:
         return

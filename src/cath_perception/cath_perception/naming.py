@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cath_perception.alignment import Floats
 from cath_perception.layout import Filler, Layout, fillers_of
 from cath_perception.ordering import Arrangement, Rounds, arrangements, going_round, on_ring
+from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, Reading, Recognizer
 from cath_perception.track import Track
@@ -53,6 +54,8 @@ class Naming:
         looks, looked_at: how often the track was looked at, and the newest frame in which it was.
         examined: the slots that were believed in then, by key.
         layout, fillers: None and empty as long as the slots are numbered one by one.
+        strangers: the keys of slots that are another catheter's on the same shaft.
+        shared: whether the shaft turned out to be another's as well.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
@@ -68,6 +71,9 @@ class Naming:
         self.fillers: tuple[Filler, ...] = ()
         self._turns = self._next_run = 0
         self._ways: dict[tuple[int, int], float] = {}
+        self._parting = Parting()
+        self.strangers: tuple[int, ...] = ()
+        self.shared = False
 
     @property
     def settled(self) -> bool:
@@ -83,6 +89,11 @@ class Naming:
             and len(self.claimed) == self.layout.count
             and self.settled
         )
+
+    @property
+    def closed(self) -> bool:
+        """Whether what else appears on the shaft is another catheter's."""
+        return self.shared or self.full
 
     @property
     def claimed(self) -> tuple[int, ...]:
@@ -120,12 +131,14 @@ class Naming:
             self.examined = track.believed_keys
             if not self.settled:
                 self.weight = min(self.weight, _FORGOTTEN if self._kind is None else _REMEMBERED)
-        look = self._look(track, np.flatnonzero(track.believed), line)
+        shown = np.flatnonzero(track.believed)
+        look = self._look(track, shown, line)
+        cutting = not self.settled and _best_score(look) < SURE and self._cut(track, shown, line, look)
         own = np.flatnonzero(track.believed & np.isin(track.keys, self._own))
         if 3 <= len(own) < track.believed.sum():
             look = max(self._look(track, own, line), look, key=_best_score)
         incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
-        if _best_score(look) < SURE or incomplete:
+        if not cutting and (_best_score(look) < SURE or incomplete):
             look = self._part(track, line, look)
         slots, order, seen, reading = look
         ranks = np.empty(len(slots))
@@ -149,6 +162,17 @@ class Naming:
             and reading.margins[self._kind] > _CLEAR
         ):
             self._note_layout(track, keys, reading, line)
+
+    def _cut(self, track: Track, shown: NDArray[np.intp], line: Floats | None, look: _Look) -> bool:
+        """Try to read the track as two catheters, one after the other; whether that is still open."""
+        keys = track.keys[shown].tolist()
+        for at, cut in self._parting.next_cuts(keys):
+            parts = shown[:at], shown[at:]
+            first, second = (_best_score(self._look(track, part, line, allow_false=False)) for part in parts)
+            self._parting.note(cut, first, second, _best_score(look))
+        self.strangers = self._parting.strangers(keys)
+        self.shared = self.shared or bool(self.strangers)
+        return self._parting.undecided(keys)
 
     def _part(self, track: Track, line: Floats | None, look: _Look) -> _Look:
         """The next few runs of electrodes that may be the catheter if the others are another's; the look if none is."""
@@ -217,7 +241,9 @@ class Naming:
     def _note(self, scores: Floats) -> None:
         self.weight = min(self.weight + 1.0, _MEMORY)
         weight = 1.0 / self.weight
-        self._scores += weight * (np.clip(scores + _KNOWN, _WORST, _BEST) - self._scores)
+        told = scores + _KNOWN
+        told = told - max(float(told.max()) - _BEST, 0.0)  # as far apart as before
+        self._scores += weight * (np.maximum(told, _WORST) - self._scores)
         best = int(self._scores.argmax())
         if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
             self._kind = best if self._scores[best] > 0.0 else None

@@ -218,18 +218,18 @@ class CatheterTracker:
         exchange(self._tracks, self._names, seen)
         for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
             owner = shafts.owner[seen.shafts[new]]
-            if owner >= 0 and not self._names[self._tracks[owner].id].full:
+            if owner >= 0 and not self._names[self._tracks[owner].id].closed:
                 track = self._tracks[owner]
                 seen.track[new], seen.key[new] = track.id, track.add(seen, new)
 
     def _begin_tracks(self, seen: Sightings, shafts: Shafts, time_s: float) -> None:
-        """A track for every shaft that is no known catheter's and no piece of one, and for what a full one leaves."""
+        """A track for every shaft that is no known catheter's and no piece of one, and for what a closed one leaves."""
         for shaft, catheter in enumerate(shafts.catheters):
             owner = shafts.owner[shaft]
             mine = seen.shafts == shaft
             new = np.flatnonzero(mine & (seen.track < 0))
             if owner >= 0:
-                if len(new) < _FEWEST or not self._names[self._tracks[owner].id].full:
+                if len(new) < _FEWEST or not self._names[self._tracks[owner].id].closed:
                     continue
             elif mine.sum() - len(new) >= max(2.0, _SHARE_OF_PIECE * mine.sum()):
                 continue

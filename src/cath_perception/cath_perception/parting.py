@@ -1,0 +1,62 @@
+"""Whether a track is two catheters one after the other on a shaft, from all looks so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_FEWEST = 3
+"""The fewest electrodes that tell a catheter."""
+_AT_ONCE = 6
+"""So many cuts are tried in one look."""
+_RARE = 5.0
+"""What speaks against two catheters on one shaft before looking, natural logarithm of odds."""
+_LEAST, _MOST = 1.5, 8.0
+"""What each part must score, and the most of it that counts."""
+_LOOKS = 3
+"""A cut is made after so many looks."""
+
+Cut = tuple[int, int]
+"""The keys of the two neighbouring slots that a track may be cut between."""
+
+
+class Parting:
+    """Evidence for cutting a track: both parts look like some type, and much more so than the whole does."""
+
+    def __init__(self) -> None:
+        self._gains: dict[Cut, tuple[int, float]] = {}
+
+    def next_cuts(self, keys: Sequence[int]) -> list[tuple[int, Cut]]:
+        """What to try in this look, with the number of slots before each: promising ones, then those tried least."""
+        cuts = _cuts(keys)
+        cuts.sort(key=lambda cut: (-max(self._gain(cut[1]), 0.0), self._looks(cut[1])))
+        return cuts[:_AT_ONCE]
+
+    def note(self, cut: Cut, first: float, second: float, whole: float) -> None:
+        """What a look says: the scores of both parts and of the whole, natural logarithms of odds."""
+        gain = min(first, _MOST) + min(second, _MOST) - max(whole, 0.0) - _RARE
+        if min(first, second) < _LEAST:
+            gain = -_RARE
+        looks = self._looks(cut) + 1
+        self._gains[cut] = looks, self._gain(cut) + (gain - self._gain(cut)) / looks
+
+    def undecided(self, keys: Sequence[int]) -> bool:
+        """Whether some cut speaks for itself and was not made."""
+        return any(self._gain(cut) > 0.0 for _, cut in _cuts(keys))
+
+    def strangers(self, keys: Sequence[int]) -> tuple[int, ...]:
+        """The keys of the smaller part if there is a cut to be made, else none."""
+        ripe = [(self._gain(cut), at) for at, cut in _cuts(keys) if self._looks(cut) >= _LOOKS]
+        gain, at = max(ripe, default=(0.0, 0))
+        if gain <= 0.0:
+            return ()
+        return tuple(keys[:at] if 2 * at < len(keys) else keys[at:])
+
+    def _looks(self, cut: Cut) -> int:
+        return self._gains.get(cut, (0, 0.0))[0]
+
+    def _gain(self, cut: Cut) -> float:
+        return self._gains.get(cut, (0, 0.0))[1]
+
+
+def _cuts(keys: Sequence[int]) -> list[tuple[int, Cut]]:
+    return [(at, (keys[at - 1], keys[at])) for at in range(_FEWEST, len(keys) - _FEWEST + 1)]
