@@ -74,6 +74,22 @@ def test_targets_follow_the_stride(small_bank: bank.Bank, stride: int, targets: 
         assert torch.equal(batch.weight == 1, batch.centre == 1)
 
 
+def test_a_long_tip_may_be_found_a_little_off_its_middle_along_it() -> None:
+    boxes = [np.float32([[64.0, 64.0, 48.0, 10.0], [20.0, 20.0, 8.0, 8.0]])]
+    image, mask = torch.zeros(1, 1, 128, 128), torch.zeros(1, 1, 64, 64)
+    rest = (image, mask, boxes, np.zeros(1, np.int64), np.ones((1, 2), bool))
+    rule = batches.BatchRule(crop=128, spread=0.12)
+    wide, narrow = (batches.with_targets(*rest, r) for r in (rule, batches.BatchRule(crop=128)))
+    along, across = wide.centre[0, 0, 32, 32:38], wide.centre[0, 0, 32:38, 32]
+    np.testing.assert_allclose(along, np.exp(-(np.arange(6) ** 2) / (2 * (0.12 * 24) ** 2)), atol=1e-6)
+    np.testing.assert_allclose(across, narrow.centre[0, 0, 32:38, 32], atol=1e-6)
+    assert torch.equal(wide.centre[..., :20, :20], narrow.centre[..., :20, :20])
+    reached = wide.weight[0, 0, 32] > 0
+    assert reached.sum() > (narrow.weight[0, 0, 32] > 0).sum()
+    middle = wide.offset[0, 0, 32, reached] + torch.arange(64)[reached]
+    np.testing.assert_allclose(middle, 31.75, atol=1e-5)
+
+
 def test_overlap_radius() -> None:
     assert [batches.overlap_radius(side, side) for side in (1, 3, 4, 7, 8, 20)] == [1, 1, 1, 1, 2, 5]
     # published code leaves out a factor of 2.8: with both corners off by radius / 2.8 the boxes overlap by 0.7

@@ -23,7 +23,7 @@ class DataConfig:
     validation.
     ``angiograms``: folder of real backgrounds, relative to the repository (skipped with a notice if absent);
     ``angiograms_first`` of them, in order of name, are for training, the rest stay unseen. ``zoom``, ``empty``,
-    ``cluttered``, ``treated``, ``taken``, ``blur``, ``targets`` and ``sigma``: see ``batches.BatchRule``.
+    ``cluttered``, ``treated``, ``taken``, ``blur``, ``targets``, ``sigma`` and ``spread``: see ``batches.BatchRule``.
     """
 
     source: str = "synthetic"
@@ -43,6 +43,7 @@ class DataConfig:
     taken: tuple[float, float] = (1.0, 1.0)
     blur: float = 1.0
     sigma: float = 0.75
+    spread: float = 0.0
     targets: str = "dense"
 
     def __post_init__(self) -> None:

@@ -14,7 +14,8 @@ from cath_training.synthetic import formation, processing
 
 OPEN = 0.3  # share of the light above which a shutter hides nothing
 MASK_STRIDE = 2  # masks leave every network at half size
-REACH = 3  # cells around a dense target's centre that its Gaussian is drawn in
+REACH = 3  # cells around a dense target's centre that its Gaussian is drawn in ...
+WIDTHS = 2  # ... or so many sigmas if these are more
 TARGETS = ("dense", "centernet")
 
 
@@ -33,7 +34,9 @@ class BatchRule:
         blur: factor on an exposure's blurs, which are drawn for frames of 320 px.
         targets: ``dense`` draws one Gaussian for all electrodes and learns offset and size at the cells around the
             centre too; ``centernet`` takes its radius from the box (overlap 0.7) and learns them at the centre only.
-        sigma: standard deviation of a dense target's Gaussian in cells.
+        sigma: standard deviation of a dense target's Gaussian in cells ...
+        spread: ... and at least this part of the electrode's box, as where the middle of a long tip is nobody can say
+            to a cell.
         stride: px per cell, the network's.
     """
 
@@ -45,6 +48,7 @@ class BatchRule:
     taken: tuple[float, float] = (1.0, 1.0)
     blur: float = 1.0
     sigma: float = 0.75
+    spread: float = 0.0
     stride: int = 2
     targets: str = "dense"
 
@@ -108,8 +112,10 @@ def _sample(images: Tensor, grid: Tensor, padding: str = "zeros") -> Tensor:
 
 
 def _centres(rng: np.random.Generator, electrodes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What to look at: an electrode, the longer the likelier, since a catheter has one long tip among many rings."""
     if len(electrodes) and rng.random() < 0.9:
-        return electrodes[rng.integers(len(electrodes)), :2].astype(float)
+        lengths = electrodes[:, 2].astype(float)
+        return electrodes[rng.choice(len(electrodes), p=lengths / lengths.sum()), :2].astype(float)
     return rng.uniform(0.25, 0.75, 2) * CANVAS_PX
 
 
@@ -160,15 +166,16 @@ def _draw_targets(targets: tuple[Tensor, ...], boxes: list[NDArray[np.float32]],
         for x, y, w, h in rows:
             cx, cy = (x + 0.5) / rule.stride - 0.5, (y + 0.5) / rule.stride - 0.5
             ix, iy = round(cx), round(cy)
-            reach, sigma, lowest = REACH, rule.sigma, 0.3
+            wide = [max(rule.sigma, rule.spread * length / rule.stride) for length in (w, h)]
+            reach, lowest = max(REACH, math.ceil(WIDTHS * max(wide))), 0.3
             if rule.targets == "centernet":
                 reach = overlap_radius(w / rule.stride, h / rule.stride)
-                sigma, lowest = (2 * reach + 1) / 6, 0.999
+                wide, lowest = [(2 * reach + 1) / 6] * 2, 0.999
             x0, x1 = max(0, ix - reach), min(side, ix + reach + 1)
             y0, y1 = max(0, iy - reach), min(side, iy + reach + 1)
             gx, gy = np.arange(x0, x1), np.arange(y0, y1)[:, None]
             # peak at the nearest cell so that every electrode has a positive
-            bump = np.exp(-((gx - ix) ** 2 + (gy - iy) ** 2) / (2 * sigma**2))
+            bump = np.exp(-(((gx - ix) / wide[0]) ** 2 + ((gy - iy) / wide[1]) ** 2) / 2)
             window = centre[b, 0, y0:y1, x0:x1]
             nearer = (bump > window) & (bump > lowest)
             np.maximum(window, bump, out=window)

@@ -84,6 +84,7 @@ def batch_rule(data: DataConfig, stride: int) -> batches.BatchRule:
         blur=data.blur,
         targets=data.targets,
         sigma=data.sigma,
+        spread=data.spread,
         stride=stride,
     )
 
