@@ -8,12 +8,14 @@ from dataclasses import replace
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
 from cath_perception.compiled import compiled
 from cath_perception.curves import Floats, arc_lengths
 from cath_perception.ends import TANGENT, direction, joined, length_of, reaching_tips
+from cath_perception.rings import find_ring
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
@@ -26,6 +28,8 @@ _RING_ELECTRODES = 5
 """A loop with fewer electrodes is not taken for a circular catheter's."""
 _WIDER = 1.5
 """The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
+_MISSED, _STRANGE, _BESIDE = 0.25, 3, 1.0
+"""A centreline that misses so much of a loop's electrodes, or has so many so far beside it, does not follow the loop."""
 _LONG_TIP = 1.36
 """A tip electrode is this many times as long as the others."""
 _TIP_SIZE = 0.4
@@ -44,7 +48,8 @@ def group(
 
     Returns the electrodes in the order given, with catheter and index filled in where a shaft was found, and the catheters,
     the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads from one
-    centreline to another, the two become one. Types are not told.
+    centreline to another, the two become one. Electrodes on a loop that no centreline follows are one more. Types are not
+    told.
     """
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
     shafts = _sorted(traces)
@@ -56,6 +61,7 @@ def group(
         if any(new is not old for new, old in zip(reaching, shafts, strict=False)):
             shafts = _sorted(reaching)
             owner, along = assign(positions, shafts)
+    shafts, owner, along = _with_ring(shafts, positions, owner, along)
     named = list(electrodes)
     catheters = []
     for number, shaft in enumerate(shafts):
@@ -73,6 +79,28 @@ def group(
         line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width)
         catheters.append(Catheter(number, rings, line, score))
     return tuple(named), tuple(catheters)
+
+
+def _with_ring(
+    shafts: list[Trace], positions: Floats, owner: NDArray[np.int64], along: Floats
+) -> tuple[list[Trace], NDArray[np.int64], Floats]:
+    """Shafts, and each electrode's shaft and place along it, with a loop that its electrodes alone show."""
+    if not shafts:
+        return shafts, owner, along
+    width = sorted(shaft.width for shaft in shafts)[len(shafts) // 2]
+    ring = find_ring(positions, width)
+    if ring is None:
+        return shafts, owner, along
+    mine, ellipse = ring
+    most = int(np.bincount(owner[mine] + 1).argmax()) - 1
+    apart = np.square(positions[:, None] - ellipse[None]).sum(axis=2)
+    missed = np.count_nonzero(owner[mine] != most)
+    strange = np.count_nonzero((owner == most) & (apart.min(axis=1) > (_BESIDE * width) ** 2))
+    if most >= 0 and missed < max(_MISSED * len(mine), _STRANGE) and strange < _STRANGE:
+        return shafts, owner, along
+    owner, along = owner.copy(), along.copy()
+    owner[mine], along[mine] = len(shafts), arc_lengths(ellipse)[apart[mine].argmin(axis=1)]
+    return [*shafts, Trace(ellipse, width, shafts[max(most, 0)].score, closed=True)], owner, along
 
 
 def _sorted(shafts: Sequence[Trace]) -> list[Trace]:

@@ -167,12 +167,17 @@ class Naming:
         """Try to read the track as two catheters, one after the other; whether that is still open."""
         keys = track.keys[shown].tolist()
         for at, cut in self._parting.next_cuts(keys):
-            parts = shown[:at], shown[at:]
-            first, second = (_best_score(self._look(track, part, line, allow_false=False)) for part in parts)
+            first, second = (self._either_way(track, part, line) for part in (shown[:at], shown[at:]))
             self._parting.note(cut, first, second, _best_score(look))
         self.strangers = self._parting.strangers(keys)
         self.shared = self.shared or bool(self.strangers)
         return self._parting.undecided(keys)
+
+    def _either_way(self, track: Track, slots: NDArray[np.intp], line: Floats | None) -> float:
+        """The best score of these slots, whichever end the tip is at."""
+        look = self._look(track, slots, line, allow_false=False)
+        back = self._recognizer.read(look[2].reversed())
+        return max(_best_score(look), float(back.scores.max(initial=_WORST)))
 
     def _part(self, track: Track, line: Floats | None, look: _Look) -> _Look:
         """The next few runs of electrodes that may be the catheter if the others are another's; the look if none is."""

@@ -1,0 +1,143 @@
+"""Circular catheters by their electrodes alone, where other shafts lie across the loop. Positions are image px."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cath_perception.compiled import compiled
+from cath_perception.curves import Floats
+
+_FEWEST = 8
+"""Electrodes of a loop that must be seen."""
+_NEIGHBOURS, _TRIALS = 13, 120
+"""Ellipses are laid through an electrode and four of so many neighbours, so many times."""
+_OFF, _OFF_PX = 0.25, 1.2
+"""An electrode lies on an ellipse within so much of a shaft's width, and px at least."""
+_SMALLEST, _LARGEST, _FLATTEST = 2.0, 9.0, 0.12
+"""Bounds on half the longer axis, in widths of a shaft, and on the shorter one as a part of it."""
+_OPENING = math.radians(100.0)
+"""The widest gap between electrodes on a loop."""
+_UNEVEN = 0.35
+"""How far the gaps between next but one electrodes are spread about their mean, as a part of it."""
+_POINTS = 90
+
+
+def find_ring(positions: Floats, width: float) -> tuple[NDArray[np.intp], Floats] | None:
+    """The largest loop of evenly spaced electrodes, or of evenly spaced pairs, among ``(N, 2)`` positions.
+
+    Args:
+        width: of a shaft, px, by which loops that are too small or too large are told.
+
+    Returns which electrodes are on it and the ``(M, 2)`` ellipse; None if there is none.
+    """
+    if len(positions) < _FEWEST:
+        return None
+    apart = np.square(positions[:, None] - positions[None]).sum(axis=2)
+    near = np.ascontiguousarray(apart.argsort(axis=1, kind="stable")[:, : _NEIGHBOURS + 1])
+    ellipse = _best(np.ascontiguousarray(positions), near, width)
+    if ellipse[0] <= 0.0:
+        return None
+    off, _ = _along(positions, ellipse)
+    mine = np.flatnonzero(off <= max(_OFF * width, _OFF_PX))
+    turn = np.linspace(0.0, 2.0 * np.pi, _POINTS, endpoint=False)
+    a, b, cos, sin, x, y = ellipse[0], ellipse[1], *ellipse[2:]
+    u, v = a * np.cos(turn), b * np.sin(turn)
+    return mine, np.column_stack((x + cos * u - sin * v, y + sin * u + cos * v))
+
+
+@compiled("(f8[:, ::1], i8[:, ::1], f8)")
+def _best(positions: Floats, near: NDArray[np.int64], width: float) -> Floats:
+    """The ellipse with most electrodes, as ``_laid`` has it; zeros if there is none."""
+    best, most, state = np.zeros(6), _FEWEST - 1, 12345
+    points, tolerance = np.empty((5, 2)), max(_OFF * width, _OFF_PX)
+    others = near.shape[1] - 1
+    for trial in range(_TRIALS):
+        row = trial % len(positions)
+        picked = 0
+        points[0] = positions[row]
+        for k in range(others):  # each with the chance that leaves four in the end
+            state = (1103515245 * state + 12345) % 2147483648
+            if state / 2147483648.0 * (others - k) < 4 - picked:
+                picked += 1
+                points[picked] = positions[near[row, k + 1]]
+        ellipse = _laid(points)
+        if not (_SMALLEST * width <= ellipse[0] <= _LARGEST * width and ellipse[1] >= _FLATTEST * ellipse[0]):
+            continue
+        off, angles = _along(positions, ellipse)
+        count = 0
+        for n in range(len(off)):
+            count += off[n] <= tolerance
+        if count > most and _is_even(np.sort(angles[off <= tolerance])):
+            best, most = ellipse, count
+    return best
+
+
+@compiled()
+def _laid(points: Floats) -> Floats:
+    """The ellipse through five points: half axes (the longer first), cosine and sine of its turn, centre; else zeros."""
+    none = np.zeros(6)
+    x, y = points[:, 0].mean(), points[:, 1].mean()
+    rows = np.empty((5, 6))
+    for i in range(5):
+        u, v = points[i, 0] - x, points[i, 1] - y
+        rows[i] = u * u, u * v, v * v, u, v, 1.0
+    for i in range(5):
+        pivot = i + int(np.abs(rows[i:, i]).argmax())
+        if abs(rows[pivot, i]) < 1e-9:
+            return none
+        for j in range(6):
+            rows[i, j], rows[pivot, j] = rows[pivot, j], rows[i, j]
+        for k in range(5):
+            if k != i:
+                rows[k] -= rows[i] * (rows[k, i] / rows[i, i])
+    a, b, c, d, e = (
+        rows[0, 5] / rows[0, 0],
+        rows[1, 5] / rows[1, 1] / 2.0,
+        rows[2, 5] / rows[2, 2],
+        rows[3, 5] / rows[3, 3],
+        rows[4, 5] / rows[4, 4],
+    )
+    space = a * c - b * b
+    if space <= 0.0:
+        return none
+    u, v = (b * e - c * d) / (2.0 * space), (b * d - a * e) / (2.0 * space)
+    inside = 1.0 - (d * u + e * v) / 2.0
+    half, spread = (a + c) / 2.0, math.hypot((a - c) / 2.0, b)
+    if inside / (half - spread) <= 0.0 or inside / (half + spread) <= 0.0:
+        return none
+    turn = 0.5 * math.atan2(2.0 * b, a - c) + math.pi / 2.0
+    none[0], none[1] = math.sqrt(inside / (half - spread)), math.sqrt(inside / (half + spread))
+    none[2], none[3], none[4], none[5] = math.cos(turn), math.sin(turn), x + u, y + v
+    return none
+
+
+@compiled("(f8[:, :], f8[::1])")
+def _along(positions: Floats, ellipse: Floats) -> tuple[Floats, Floats]:
+    """Distance from an ellipse (px, to first order), and angle on it seen from its axis, of each position."""
+    a, b, cos, sin, x, y = ellipse
+    off, angles = np.empty(len(positions)), np.empty(len(positions))
+    for n in range(len(positions)):
+        u, v = positions[n, 0] - x, positions[n, 1] - y
+        major, minor = (u * cos + v * sin) / a, (v * cos - u * sin) / b
+        square = major * major + minor * minor
+        off[n] = abs(square - 1.0) / max(2.0 * math.hypot(major / a, minor / b), 1e-9)
+        angles[n] = math.atan2(minor, major)
+    return off, angles
+
+
+@compiled()
+def _is_even(angles: Floats) -> bool:
+    """Whether sorted angles go all round in equal steps, counted from each to the next but one."""
+    count = len(angles)
+    total, square = 0.0, 0.0
+    for i in range(count):
+        step = (angles[(i + 1) % count] - angles[i]) % (2.0 * math.pi)
+        if step > _OPENING:
+            return False
+        two = (angles[(i + 2) % count] - angles[i]) % (2.0 * math.pi)
+        total += two / count
+        square += two * two / count
+    return math.sqrt(max(square - total * total, 0.0)) <= _UNEVEN * total
