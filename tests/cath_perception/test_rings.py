@@ -35,7 +35,7 @@ def test_a_loop_is_found_among_other_electrodes(angles, half_axes):
     off = np.hypot(
         *(ellipse[:, None] - loop(np.linspace(0, 2 * np.pi, 400), half_axes)[None]).transpose(2, 0, 1)
     )
-    assert off.min(axis=1).max() < 2.5
+    assert off.min(axis=1).max() < 0.5 * WIDTH
 
 
 def test_a_loop_with_one_electrode_missing_is_still_one():
