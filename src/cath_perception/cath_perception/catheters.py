@@ -10,6 +10,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from cath_perception.alignment import squared_distances
 from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
 from cath_perception.compiled import compiled
@@ -93,13 +94,16 @@ def _with_ring(
         return shafts, owner, along
     mine, ellipse = ring
     most = int(np.bincount(owner[mine] + 1).argmax()) - 1
-    apart = np.square(positions[:, None] - ellipse[None]).sum(axis=2)
     missed = np.count_nonzero(owner[mine] != most)
-    strange = np.count_nonzero((owner == most) & (apart.min(axis=1) > (_BESIDE * width) ** 2))
+    others = np.setdiff1d(np.flatnonzero(owner == most), mine, assume_unique=True)
+    strange = np.count_nonzero(
+        squared_distances(positions[others], ellipse).min(axis=1) > (_BESIDE * width) ** 2
+    )
     if most >= 0 and missed < max(_MISSED * len(mine), _STRANGE) and strange < _STRANGE:
         return shafts, owner, along
     owner, along = owner.copy(), along.copy()
-    owner[mine], along[mine] = len(shafts), arc_lengths(ellipse)[apart[mine].argmin(axis=1)]
+    nearest = squared_distances(positions[mine], ellipse).argmin(axis=1)
+    owner[mine], along[mine] = len(shafts), arc_lengths(ellipse)[nearest]
     return [*shafts, Trace(ellipse, width, shafts[max(most, 0)].score, closed=True)], owner, along
 
 

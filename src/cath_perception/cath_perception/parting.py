@@ -12,8 +12,8 @@ _RARE = 5.0
 """What speaks against two catheters on one shaft before looking, natural logarithm of odds."""
 _LEAST, _MOST = 1.5, 8.0
 """What each part must score, and the most of it that counts."""
-_LOOKS = 3
-"""A cut is made after so many looks."""
+_LOOKS, _PATIENCE = 3, 5
+"""A cut is made after so many looks, and tried no more after so many if they spoke against it."""
 
 Cut = tuple[int, int]
 """The keys of the two neighbouring slots that a track may be cut between."""
@@ -27,7 +27,7 @@ class Parting:
 
     def next_cuts(self, keys: Sequence[int]) -> list[tuple[int, Cut]]:
         """What to try in this look, with the number of slots before each: promising ones, then those tried least."""
-        cuts = _cuts(keys)
+        cuts = [cut for cut in _cuts(keys) if self._looks(cut[1]) < _PATIENCE or self._gain(cut[1]) > 0.0]
         cuts.sort(key=lambda cut: (-max(self._gain(cut[1]), 0.0), self._looks(cut[1])))
         return cuts[:_AT_ONCE]
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from cath_perception.alignment import squared_distances
 from cath_perception.compiled import compiled
 from cath_perception.curves import Floats
 
@@ -35,13 +36,13 @@ def find_ring(positions: Floats, width: float) -> tuple[NDArray[np.intp], Floats
     """
     if len(positions) < _FEWEST:
         return None
-    apart = np.square(positions[:, None] - positions[None]).sum(axis=2)
+    apart = squared_distances(positions, positions)
     near = np.ascontiguousarray(apart.argsort(axis=1, kind="stable")[:, : _NEIGHBOURS + 1])
-    ellipse = _best(np.ascontiguousarray(positions), near, width)
+    positions = np.ascontiguousarray(positions)
+    ellipse = _best(positions, near, width)
     if ellipse[0] <= 0.0:
         return None
-    off, _ = _along(positions, ellipse)
-    mine = np.flatnonzero(off <= max(_OFF * width, _OFF_PX))
+    mine = np.flatnonzero(_on(positions, ellipse, max(_OFF * width, _OFF_PX)))
     turn = np.linspace(0.0, 2.0 * np.pi, _POINTS, endpoint=False)
     a, b, cos, sin, x, y = ellipse[0], ellipse[1], *ellipse[2:]
     u, v = a * np.cos(turn), b * np.sin(turn)
@@ -66,11 +67,9 @@ def _best(positions: Floats, near: NDArray[np.int64], width: float) -> Floats:
         ellipse = _laid(points)
         if not (_SMALLEST * width <= ellipse[0] <= _LARGEST * width and ellipse[1] >= _FLATTEST * ellipse[0]):
             continue
-        off, angles = _along(positions, ellipse)
-        count = 0
-        for n in range(len(off)):
-            count += off[n] <= tolerance
-        if count > most and _is_even(np.sort(angles[off <= tolerance])):
+        on = _on(positions, ellipse, tolerance)
+        count = on.sum()
+        if count > most and _is_even(np.sort(_angles(positions[on], ellipse))):
             best, most = ellipse, count
     return best
 
@@ -85,14 +84,17 @@ def _laid(points: Floats) -> Floats:
         u, v = points[i, 0] - x, points[i, 1] - y
         rows[i] = u * u, u * v, v * v, u, v, 1.0
     for i in range(5):
-        pivot = i + int(np.abs(rows[i:, i]).argmax())
+        pivot = i
+        for k in range(i + 1, 5):
+            pivot = k if abs(rows[k, i]) > abs(rows[pivot, i]) else pivot
         if abs(rows[pivot, i]) < 1e-9:
             return none
-        for j in range(6):
+        for j in range(i, 6):
             rows[i, j], rows[pivot, j] = rows[pivot, j], rows[i, j]
         for k in range(5):
-            if k != i:
-                rows[k] -= rows[i] * (rows[k, i] / rows[i, i])
+            part = 0.0 if k == i else rows[k, i] / rows[i, i]
+            for j in range(i, 6):
+                rows[k, j] -= part * rows[i, j]
     a, b, c, d, e = (
         rows[0, 5] / rows[0, 0],
         rows[1, 5] / rows[1, 1] / 2.0,
@@ -114,18 +116,29 @@ def _laid(points: Floats) -> Floats:
     return none
 
 
-@compiled("(f8[:, :], f8[::1])")
-def _along(positions: Floats, ellipse: Floats) -> tuple[Floats, Floats]:
-    """Distance from an ellipse (px, to first order), and angle on it seen from its axis, of each position."""
+@compiled("(f8[:, ::1], f8[::1], f8)")
+def _on(positions: Floats, ellipse: Floats, tolerance: float) -> NDArray[np.bool_]:
+    """Which positions lie within the tolerance (px, to first order) of an ellipse."""
     a, b, cos, sin, x, y = ellipse
-    off, angles = np.empty(len(positions)), np.empty(len(positions))
+    on = np.empty(len(positions), np.bool_)
     for n in range(len(positions)):
         u, v = positions[n, 0] - x, positions[n, 1] - y
         major, minor = (u * cos + v * sin) / a, (v * cos - u * sin) / b
-        square = major * major + minor * minor
-        off[n] = abs(square - 1.0) / max(2.0 * math.hypot(major / a, minor / b), 1e-9)
-        angles[n] = math.atan2(minor, major)
-    return off, angles
+        outside = major * major + minor * minor - 1.0
+        steep = 4.0 * ((major / a) ** 2 + (minor / b) ** 2)
+        on[n] = outside * outside <= tolerance * tolerance * steep
+    return on
+
+
+@compiled()
+def _angles(positions: Floats, ellipse: Floats) -> Floats:
+    """The angle of each position on an ellipse seen from its axis, rad."""
+    a, b, cos, sin, x, y = ellipse
+    angles = np.empty(len(positions))
+    for n in range(len(positions)):
+        u, v = positions[n, 0] - x, positions[n, 1] - y
+        angles[n] = math.atan2((v * cos - u * sin) / b, (u * cos + v * sin) / a)
+    return angles
 
 
 @compiled()
