@@ -29,8 +29,8 @@ _RING_ELECTRODES = 5
 """A loop with fewer electrodes is not taken for a circular catheter's."""
 _WIDER = 1.5
 """The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
-_MISSED, _STRANGE, _BESIDE = 0.25, 4, 1.0
-"""A centreline that misses such a part of a loop's electrodes and so many, or has as many so far beside it, does not follow it."""
+_MISSED, _STRANGE, _BESIDE = 0.25, 3, 1.0
+"""A centreline that misses so much of a loop's electrodes, or has so many so far beside it, does not follow the loop."""
 _LONG_TIP = 1.36
 """A tip electrode is this many times as long as the others."""
 _TIP_SIZE = 0.4
