@@ -36,7 +36,7 @@ class BatchRule:
             centre too; ``centernet`` takes its radius from the box (overlap 0.7) and learns them at the centre only.
         sigma: standard deviation of a dense target's Gaussian in cells ...
         spread: ... and at least this part of the electrode's box, as where the middle of a long tip is nobody can say
-            to a cell.
+            to a cell; above 0 crops look at electrodes in proportion to their length.
         stride: px per cell, the network's.
     """
 
@@ -111,11 +111,13 @@ def _sample(images: Tensor, grid: Tensor, padding: str = "zeros") -> Tensor:
     return F.grid_sample(images, grid, "bilinear", padding, align_corners=False)
 
 
-def _centres(rng: np.random.Generator, electrodes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What to look at: an electrode, the longer the likelier, since a catheter has one long tip among many rings."""
+def _centres(rng: np.random.Generator, electrodes: NDArray[np.float32], longer: bool) -> NDArray[np.float64]:
+    """What to look at: an electrode, and ``longer`` ones the likelier, as a catheter has one tip among many rings."""
     if len(electrodes) and rng.random() < 0.9:
         lengths = electrodes[:, 2].astype(float)
-        return electrodes[rng.choice(len(electrodes), p=lengths / lengths.sum()), :2].astype(float)
+        number = len(electrodes)
+        chosen = rng.choice(number, p=lengths / lengths.sum()) if longer else rng.integers(number)
+        return electrodes[chosen, :2].astype(float)
     return rng.uniform(0.25, 0.75, 2) * CANVAS_PX
 
 
@@ -197,7 +199,9 @@ def draw(bank: Bank, rule: BatchRule, count: int, seed: tuple[int, ...], device:
         bank.electrodes[bank.first[s] : bank.first[s + 1]] if f else bank.electrodes[:0]
         for s, f in zip(scenes, filled, strict=True)
     ]
-    affines = np.stack([_affine(rng, z, _centres(rng, e), side) for z, e in zip(zooms, rows, strict=True)])
+    affines = np.stack(
+        [_affine(rng, z, _centres(rng, e, rule.spread > 0.0), side) for z, e in zip(zooms, rows, strict=True)]
+    )
     present = _flags(filled, device)
     grid = _grid(affines, side, CANVAS_PX, device)
     attenuation = _sample(_chosen(bank.attenuation, scenes, device), grid) * present
