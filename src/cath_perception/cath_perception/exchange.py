@@ -81,8 +81,8 @@ def _free(track: Track, name: Naming, seen: Sightings) -> None:
 
 
 def _part(track: Track, name: Naming, seen: Sightings) -> None:
-    """Electrodes that have a shaft of their own most of the time are another catheter, unless the type claims them; so are
-    those that make one with the rest only if there are two of them."""
+    """Electrodes that read as a second catheter on the shaft are left to it; so are those that have a shaft of their own
+    most of the time, unless the type claims them."""
     for key in set(name.strangers) & set(track.keys.tolist()):
         _hand_over(track, key, None, seen)
     other = track.aside > _STRANGE

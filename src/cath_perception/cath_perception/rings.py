@@ -44,7 +44,7 @@ def find_ring(positions: Floats, width: float) -> tuple[NDArray[np.intp], Floats
         return None
     mine = np.flatnonzero(_on(positions, ellipse, max(_OFF * width, _OFF_PX)))
     turn = np.linspace(0.0, 2.0 * np.pi, _POINTS, endpoint=False)
-    a, b, cos, sin, x, y = ellipse[0], ellipse[1], *ellipse[2:]
+    a, b, cos, sin, x, y = ellipse
     u, v = a * np.cos(turn), b * np.sin(turn)
     return mine, np.column_stack((x + cos * u - sin * v, y + sin * u + cos * v))
 
@@ -77,7 +77,7 @@ def _best(positions: Floats, near: NDArray[np.int64], width: float) -> Floats:
 @compiled()
 def _laid(points: Floats) -> Floats:
     """The ellipse through five points: half axes (the longer first), cosine and sine of its turn, centre; else zeros."""
-    none = np.zeros(6)
+    ellipse = np.zeros(6)
     x, y = points[:, 0].mean(), points[:, 1].mean()
     rows = np.empty((5, 6))
     for i in range(5):
@@ -88,7 +88,7 @@ def _laid(points: Floats) -> Floats:
         for k in range(i + 1, 5):
             pivot = k if abs(rows[k, i]) > abs(rows[pivot, i]) else pivot
         if abs(rows[pivot, i]) < 1e-9:
-            return none
+            return ellipse
         for j in range(i, 6):
             rows[i, j], rows[pivot, j] = rows[pivot, j], rows[i, j]
         for k in range(5):
@@ -104,16 +104,16 @@ def _laid(points: Floats) -> Floats:
     )
     space = a * c - b * b
     if space <= 0.0:
-        return none
+        return ellipse
     u, v = (b * e - c * d) / (2.0 * space), (b * d - a * e) / (2.0 * space)
     inside = 1.0 - (d * u + e * v) / 2.0
     half, spread = (a + c) / 2.0, math.hypot((a - c) / 2.0, b)
     if inside / (half - spread) <= 0.0 or inside / (half + spread) <= 0.0:
-        return none
+        return ellipse
     turn = 0.5 * math.atan2(2.0 * b, a - c) + math.pi / 2.0
-    none[0], none[1] = math.sqrt(inside / (half - spread)), math.sqrt(inside / (half + spread))
-    none[2], none[3], none[4], none[5] = math.cos(turn), math.sin(turn), x + u, y + v
-    return none
+    ellipse[0], ellipse[1] = math.sqrt(inside / (half - spread)), math.sqrt(inside / (half + spread))
+    ellipse[2], ellipse[3], ellipse[4], ellipse[5] = math.cos(turn), math.sin(turn), x + u, y + v
+    return ellipse
 
 
 @compiled("(f8[:, ::1], f8[::1], f8)")
