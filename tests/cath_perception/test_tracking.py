@@ -276,3 +276,31 @@ def test_a_loop_of_paired_rings_is_no_halo_though_both_fit(tracker):
         result = tracker.update(seen(ring), i * DT)
     assert result.catheters[0].type == "circular_mapping"
     assert result.catheters[0].type_confidence > 0.9
+
+
+def test_a_catheter_pulled_out_of_reach_along_its_shaft_is_numbered_anew(tracker):
+    """Its shaft is still there, so the track goes on, but none of the electrodes that its type claims is."""
+    settle(tracker, 60)
+    away = 90.0 * np.array((np.cos(1.2), np.sin(1.2)))
+    pulled = catheter(moved(ABLATION, *away).electrodes, ABLATION.centerline.points)
+    for i in range(60, 120):
+        result = tracker.update(seen(CS, pulled), i * DT)
+    found = [c for c in result.catheters if c.status is DETECTED and c.type == "ablation"]
+    assert [[(e.index, round(e.x)) for e in c.electrodes] for c in found] == [
+        [(n, round(e.x)) for n, e in enumerate(pulled.electrodes)]
+    ]
+
+
+def test_pieces_of_an_unknown_catheter_that_lie_on_a_known_ones_shaft_at_times_join_that(tracker):
+    """In half of the frames the mask leads from the coronary sinus catheter's first pair to another one."""
+    other = straight([5, 5, 5], 1.8, at=(95, 60), angle=1.45)
+    strays = [*other.electrodes, *CS.electrodes[:2]]
+    bent = np.concatenate((other.centerline.points[:20], CS.centerline.points[:4]))
+    rest = moved(CS, 0.0, 0.0, keep=range(2, 10))
+    for i in range(90):
+        mixed = i < 12 or i % 2
+        result = tracker.update(seen(*((catheter(strays, bent), rest) if mixed else (other, CS))), i * DT)
+    assert sorted((c.type, len(c.electrodes)) for c in result.catheters) == [
+        ("coronary_sinus", 10),
+        ("quadripolar", 4),
+    ]

@@ -46,12 +46,18 @@ class Association:
 
 
 def associate(
-    tracks: Sequence[Track], seen: Sightings, free: NDArray[np.bool_], time_s: float, gates: Sequence[float]
+    tracks: Sequence[Track],
+    seen: Sightings,
+    free: NDArray[np.bool_],
+    time_s: float,
+    gates: Sequence[float],
+    claimed: Sequence[NDArray[np.bool_]],
 ) -> Association:
     """Find the electrodes of tracks among the ``free`` ones of a frame; none goes to two.
 
     Each track's pattern is expected where it was going; where it is not there, it is searched for within its gate. Then
-    it may bend.
+    it may bend. The slots that a settled type has ``claimed`` choose first: what else a track picked up, and pieces of it
+    that became tracks, get what these leave.
     """
     if not tracks:
         return Association([], [])
@@ -67,16 +73,39 @@ def associate(
     there = _searched(places, owner, known, shares, found, every, reach, gates)
     together = np.concatenate(places)
     limit = np.where(there, reach, 0.0)[owner]
-    squares = _squares(together, found, limit)
-    pairs = mutual_pairs(squares, limit)
-    if len(pairs):
-        together = carried(together, owner, pairs, found)
-        squares = _squares(together, found, limit)
-        _prefer_main(squares, owner, seen.shafts[which], limit, pairs)
-        pairs = best_pairs(squares, limit)
+    first = np.concatenate(claimed)
+    pairs = np.empty((0, 2), np.intp)
+    for mine in (first, ~first):
+        pairs, together = _assigned(
+            together, owner, found, seen.shafts[which], np.where(mine, limit, 0.0), pairs
+        )
+    pairs = pairs[pairs[:, 0].argsort(kind="stable")]
     pairs[:, 1] = which[pairs[:, 1]]
     pairs = _with_faint(pairs, together, seen, np.flatnonzero(free & seen.faint), limit)
     return _by_track(places, together, owner, known, pairs)
+
+
+def _assigned(
+    places: Floats,
+    owner: NDArray[np.intp],
+    found: Floats,
+    shafts: NDArray[np.intp],
+    limit: Floats,
+    taken: Pairs,
+) -> tuple[Pairs, Floats]:
+    """The pairs ``taken`` and those of slots whose limit is not 0 with what is left; and where all slots are then."""
+    if not limit.any():
+        return taken, places
+    squares = _squares(places, found, limit)
+    squares[:, taken[:, 1]] = np.inf
+    pairs = mutual_pairs(squares, limit)
+    if not len(pairs):
+        return taken, places
+    places = carried(places, owner, pairs, found)
+    squares = _squares(places, found, limit)
+    squares[:, taken[:, 1]] = np.inf
+    _prefer_main(squares, owner, shafts, limit, pairs)
+    return np.concatenate((taken, best_pairs(squares, limit))), places
 
 
 def _with_faint(

@@ -41,7 +41,10 @@ def _give_back(
         return
     closed = [host in known and names[host].closed for host in track.host.tolist()]
     strange &= ~_claimed(track, names[track.id]) & ~np.array(closed)
-    strange &= (track.believed.sum() <= _PIECE) | (track.elsewhere > _STRANGE)
+    nameless = names[track.id].nameless and np.array(
+        [host in known and names[host].type[0] is not None for host in track.host.tolist()]
+    )
+    strange &= (track.believed.sum() <= _PIECE) | (track.elsewhere > _STRANGE) | nameless
     for key, host in zip(track.keys[strange].tolist(), track.host[strange].tolist(), strict=True):
         _hand_over(track, key, known.get(host), seen)
 
@@ -75,7 +78,7 @@ def _free(track: Track, name: Naming, seen: Sightings) -> None:
         rows = list(zip(seen.key[mine].tolist(), seen.shafts[mine].tolist(), strict=True))
         own = {shaft for key, shaft in rows if key in name.claimed}
         away = {key for key, shaft in rows if shaft >= 0 and shaft not in own}
-        strange = [key for key in track.keys.tolist() if key in away]
+        strange = [key for key in track.keys.tolist() if key in away] if own else []
     for key in strange:
         _hand_over(track, key, None, seen)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +81,11 @@ class Naming:
         return self.layout is not None and self.type[1] > _SETTLED and self.weight >= _SETTLED_LOOKS
 
     @property
+    def nameless(self) -> bool:
+        """Whether it was looked at for long and nothing fits."""
+        return self.type[0] is None and self.weight >= _SETTLED_LOOKS
+
+    @property
     def full(self) -> bool:
         """Whether the type has no place for another electrode; those of few may still be the beginning of one of many."""
         return (
@@ -110,6 +115,13 @@ class Naming:
             return range(len(keys)), ()
         index = dict(zip(self.layout.keys, self.layout.indices, strict=True))
         return [index.get(key, -1) for key in keys], tuple(f for f in self.fillers if f.key in keys)
+
+    def forget_lost(self, keys: Collection[int]) -> None:
+        """A layout is given up once fewer than half of its slots are left among the track's ``keys``."""
+        own = self._own
+        if own and 2 * sum(key in keys for key in own) < len(own):
+            self._votes.clear()
+            self.layout, self.fillers = None, ()
 
     def glance(self, track: Track) -> None:
         """Tell the type from one frame alone, without keeping any evidence: until the track is examined."""
@@ -175,7 +187,7 @@ class Naming:
 
     def _either_way(self, track: Track, slots: NDArray[np.intp], line: Floats | None) -> float:
         """The best score of these slots, whichever end the tip is at."""
-        look = self._look(track, slots, line, allow_false=False)
+        look = self._look(track, slots, line, trying=True)
         back = self._recognizer.read(look[2].reversed())
         return max(_best_score(look), float(back.scores.max(initial=_WORST)))
 
@@ -186,7 +198,7 @@ class Naming:
         runs = [(a, a + n) for n in range(count - 1, _SHORTEST - 1, -1) for a in range(count - n + 1)]
         for n in range(min(_RUNS, len(runs))):
             start, stop = runs[(self._next_run + n) % len(runs)]
-            part = self._look(track, shown[start:stop], line, allow_false=False)
+            part = self._look(track, shown[start:stop], line, trying=True)
             if _best_score(part) > max(_PART, _best_score(look) + _CLEAR):
                 self.weight = min(self.weight, 1.0)
                 return part
@@ -206,31 +218,37 @@ class Naming:
                 self.layout = replace(self.layout, keys=self.layout.keys[::-1], indices=indices)
 
     def _look(
-        self, track: Track, shown: NDArray[np.intp], line: Floats | None, allow_false: bool = True
+        self, track: Track, shown: NDArray[np.intp], line: Floats | None, trying: bool = False
     ) -> _Look:
-        """The likeliest order and the reading of these slots."""
+        """The likeliest order and the reading of these slots.
+
+        ``trying`` a part of the catheter leaves no evidence, and none of its electrodes may be false.
+        """
         choices = arrangements(track.places[shown], line, 1.5 * track.width)
         if (rounds := choices[0].rounds) is not None:
-            best, angles = self._round(track.keys[shown], rounds), on_ring(track.places[shown])
+            best, angles = self._round(track.keys[shown], rounds, trying), on_ring(track.places[shown])
             assert angles is not None
             choices = [going_round(track.places[shown], angles, rounds, best)]
         patterns = [self._pattern(track, shown, arranged) for arranged in choices]
         readings = [self._recognizer.read(pattern) for pattern in patterns]
         best = max(range(len(choices)), key=lambda n: float(readings[n].scores.max(initial=_WORST)))
         reading = readings[best]
-        if allow_false and reading.scores.max(initial=_WORST) < SURE:
+        if not trying and reading.scores.max(initial=_WORST) < SURE:
             reading = self._recognizer.read(patterns[best], allow_false=True)
         return shown, choices[best].order, patterns[best], reading
 
-    def _round(self, keys: NDArray[np.intp], rounds: Rounds) -> int:
-        """The way round a loop that all looks speak for most."""
+    def _round(self, keys: NDArray[np.intp], rounds: Rounds, trying: bool) -> int:
+        """The way round a loop that all looks speak for most, this one among them."""
         weight = max(_ROUND, 1.0 / self.looks)
         names = [(a, b) for a, b in keys[rounds.orders[:, :2]].tolist()]
         scores = (rounds.scores - rounds.scores.max()).tolist()
+        ways = {}
         for name, score in zip(names, scores, strict=True):
             before = self._ways.get(name, score)
-            self._ways[name] = before + weight * (max(score, -_LEAST_WAY) - before)
-        return max(range(len(names)), key=lambda n: self._ways[names[n]])
+            ways[name] = before + weight * (max(score, -_LEAST_WAY) - before)
+        if not trying:
+            self._ways.update(ways)
+        return max(range(len(names)), key=lambda n: ways[names[n]])
 
     @staticmethod
     def _pattern(track: Track, shown: NDArray[np.intp], arranged: Arrangement) -> Pattern:

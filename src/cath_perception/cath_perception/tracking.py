@@ -155,7 +155,8 @@ class CatheterTracker:
         ):
             tracks = [self._tracks[n] for n in group]
             gates = [self._gate(track, time_s) for track in tracks]
-            association = associate(tracks, seen, free, time_s, gates)
+            claimed = [np.isin(track.keys, self._names[track.id].claimed) for track in tracks]
+            association = associate(tracks, seen, free, time_s, gates, claimed)
             for n, pairs, expected in zip(group, association.pairs, association.expected, strict=True):
                 if len(pairs):
                     found[n] = Found(pairs, expected)
@@ -214,6 +215,7 @@ class CatheterTracker:
             shift = track.see(pairs, found[n].expected, seen, time_s)
             main = shafts.main.get(n, -1)
             track.count(*lying(pairs, seen.shafts, owners, ids, len(track.keys), n, main))
+            self._names[track.id].forget_lost(track.keys.tolist())
             shafts.line_for(n, track, pairs, seen, shift)
         exchange(self._tracks, self._names, seen)
         for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
