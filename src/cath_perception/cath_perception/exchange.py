@@ -40,7 +40,7 @@ def _give_back(
     if not strange.any():
         return
     closed = [host in known and names[host].closed for host in track.host.tolist()]
-    strange &= ~_claimed(track, names[track.id]) & ~np.array(closed)
+    strange &= ~names[track.id].claims(track.keys) & ~np.array(closed)
     nameless = names[track.id].nameless and np.array(
         [host in known and names[host].type[0] is not None for host in track.host.tolist()]
     )
@@ -72,7 +72,7 @@ def _free(track: Track, name: Naming, seen: Sightings) -> None:
     if not name.settled or len(track.keys) == len(name.claimed):
         return
     if name.full:
-        strange = track.keys[track.believed & ~_claimed(track, name)].tolist()
+        strange = track.keys[track.believed & ~name.claims(track.keys)].tolist()
     else:
         mine = np.flatnonzero(seen.track == track.id)
         rows = list(zip(seen.key[mine].tolist(), seen.shafts[mine].tolist(), strict=True))
@@ -91,15 +91,10 @@ def _part(track: Track, name: Naming, seen: Sightings) -> None:
     other = track.aside > _STRANGE
     if np.count_nonzero(other) <= _PIECE:
         return
-    other &= (track.frames >= MATURE) & track.believed & ~_claimed(track, name)
+    other &= (track.frames >= MATURE) & track.believed & ~name.claims(track.keys)
     if np.count_nonzero(other) > _PIECE:
         for key in track.keys[other].tolist():
             _hand_over(track, key, None, seen)
-
-
-def _claimed(track: Track, name: Naming) -> NDArray[np.bool_]:
-    """``(N,)`` the slots that the type has a place for."""
-    return np.array([key in name.claimed for key in track.keys.tolist()], bool)
 
 
 def _hand_over(owner: Track, key: int, track: Track | None, seen: Sightings) -> None:

@@ -105,6 +105,10 @@ class Naming:
         """The keys of the slots that the type has a place for, if it is settled."""
         return self._own if self.settled else ()
 
+    def claims(self, keys: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """``(N,)`` which of the slots the settled type has a place for."""
+        return np.array([key in self.claimed for key in keys.tolist()], bool)
+
     @property
     def _own(self) -> tuple[int, ...]:
         return () if self.layout is None else self.layout.own

@@ -155,7 +155,7 @@ class CatheterTracker:
         ):
             tracks = [self._tracks[n] for n in group]
             gates = [self._gate(track, time_s) for track in tracks]
-            claimed = [np.isin(track.keys, self._names[track.id].claimed) for track in tracks]
+            claimed = [self._names[track.id].claims(track.keys) for track in tracks]
             association = associate(tracks, seen, free, time_s, gates, claimed)
             for n, pairs, expected in zip(group, association.pairs, association.expected, strict=True):
                 if len(pairs):
