@@ -137,6 +137,15 @@ def test_electrodes_where_a_curve_passes_twice_stay_in_a_row():
     assert [e.index for e in electrodes] == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_an_end_at_another_shaft_is_no_tip(flip):
+    """The mask parted a shaft where it crosses another; what is left has electrodes all along."""
+    ends = [(203, 256), (300, 256)]
+    piece, other = trace(*(ends[::-1] if flip else ends)), trace((200, 0), (200, 512))
+    electrodes, _ = grouped([(210, 256), (235, 256), (260, 256), (283, 256)], [piece, other])
+    assert [e.index for e in electrodes] == [3, 2, 1, 0]
+
+
 @pytest.mark.parametrize("at_start", [True, False])
 def test_long_electrode_is_the_tip(at_start):
     places = [(200, 256), (220, 256), (240, 256), (260, 256)]

@@ -31,6 +31,10 @@ _WIDER = 1.5
 """The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
 _MISSED, _STRANGE, _BESIDE = 0.25, 3, 1.0
 """A centreline that misses so much of a loop's electrodes, or has so many so far beside it, does not follow the loop."""
+_ENTERING = 0.5
+"""What it counts against an end's being the tip that the shaft enters there, in lengths of the shaft."""
+_LEANS, _LEANING = 1.5, 0.3
+"""An end this near to another shaft comes out of that one, and what that counts against its being the tip."""
 _LONG_TIP = 1.36
 """A tip electrode is this many times as long as the others."""
 _TIP_SIZE = 0.4
@@ -69,7 +73,8 @@ def group(
         mine = np.flatnonzero(owner == number)
         shaft, places = _wound(*_entered(shaft, along[mine], shafts))
         largest = _largest([electrodes[i] for i in mine.tolist()], places)
-        points, places = _from_tip(shaft, places, largest, width, height)
+        others = [other for other in shafts if other is not shafts[number]]
+        points, places = _from_tip(shaft, places, largest, others, width, height)
         ordered = mine[np.argsort(places, kind="stable")].tolist()
         for index, which in enumerate(ordered):
             named[which] = _named(electrodes[which], number, index)
@@ -166,26 +171,41 @@ def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
     return (sizes[0] > limit) - (sizes[-1] > limit)
 
 
-def _from_tip(shaft: Trace, along: Floats, largest: int, width: int, height: int) -> tuple[Floats, Floats]:
+def _from_tip(
+    shaft: Trace, along: Floats, largest: int, others: Sequence[Trace], width: int, height: int
+) -> tuple[Floats, Floats]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
     length = length_of(shaft)
     if shaft.closed:
         return _from_gap(shaft.points, along, length)
-    if _tip_is_start(shaft, along, length, largest, width, height):
+    if _tip_is_start(shaft, along / length, largest, others, width, height):
         return shaft.points, along
     return shaft.points[::-1], length - along
 
 
-def _tip_is_start(shaft: Trace, along: Floats, length: float, largest: int, width: int, height: int) -> bool:
-    """Electrodes sit near the tip, one longer than the rest at it; the shaft enters at the border, which counts less."""
-    ends = shaft.points[0].tolist(), shaft.points[-1].tolist()
-    inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in ends]
-    enters = [edge <= _BORDER * shaft.width for edge in inset]
-    if not len(along):
+def _tip_is_start(
+    shaft: Trace, parts: Floats, largest: int, others: Sequence[Trace], width: int, height: int
+) -> bool:
+    """Electrodes (at these parts of the length) sit near the tip, one longer than the rest at it; the shaft enters at the
+    border or comes out of another, which counts less."""
+    ends = shaft.points[[0, -1]]
+    inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in ends.tolist()]
+    if not len(parts):
         return inset[0] >= inset[1]
-    start = float(along.min()) / length + 0.5 * enters[0] - _TIP_SIZE * largest
-    end = 1.0 - float(along.max()) / length + 0.5 * enters[1]
+    start, end = float(parts.min()) - _TIP_SIZE * largest, 1.0 - float(parts.max())
+    start, end = (
+        part + _ENTERING * (edge <= _BORDER * shaft.width) + _LEANING * leans
+        for part, edge, leans in zip((start, end), inset, _leaning(ends, others, shaft.width), strict=True)
+    )
     return start < end if start != end else inset[0] >= inset[1]
+
+
+def _leaning(ends: Floats, others: Sequence[Trace], width: float) -> list[bool]:
+    """Whether each of a shaft's two ends lies at another shaft."""
+    if not others:
+        return [False, False]
+    away = squared_distances(ends, np.concatenate([other.points for other in others])).min(axis=1)
+    return (away <= (_LEANS * width) ** 2).tolist()
 
 
 def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trace, Floats]:
