@@ -83,7 +83,7 @@ class Naming:
     @property
     def nameless(self) -> bool:
         """Whether it was looked at for long and nothing fits."""
-        return self.type[0] is None and self.weight >= _SETTLED_LOOKS
+        return self._kind is None and self.weight >= _SETTLED_LOOKS
 
     @property
     def full(self) -> bool:
