@@ -26,7 +26,7 @@ _KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones, natural logarithm of odds."""
 _RETRY, _FIRST = 4, 3
 _MANY = 8
-_SHORTEST, _RUNS, _PART = 6, 3, 4.0
+_SHORTEST, _RUNS, _PART = 6, 2, 4.0
 """Runs of so many electrodes or more are tried alone where nothing fits, so many in a look, and must score so much."""
 _ROUND, _LEAST_WAY = 0.1, 30.0
 """What a look counts among those at which way round a loop the electrodes go, and the most that it says against one."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 _FEWEST = 3
 """The fewest electrodes that tell a catheter."""
-_AT_ONCE = 6
+_AT_ONCE = 3
 """So many cuts are tried in one look."""
 _RARE = 5.0
 """What speaks against two catheters on one shaft before looking, natural logarithm of odds."""
