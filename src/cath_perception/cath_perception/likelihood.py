@@ -23,8 +23,10 @@ _SCALE_SPREAD, _SCALE_REACH_MM = 0.5, 12.0
 _DESIGN_SPREAD, _RING_SPREAD, _POSITION_PX = 0.10, 0.16, 0.8
 """What a gap's logarithm may be off for its maker's tolerances (round a loop: for its shape), and a position for the
 detector's."""
-_TIP_PX, _TIP_SPREAD_MM, _TIP_SPREAD, _MOST_SLANT = 1.5, 0.4, 0.25, 0.25
+_TIP_PX, _TIP_SPREAD_MM, _TIP_SPREAD, _MOST_SLANT = 1.5, 0.4, 0.3, 0.25
 """How much longer a tip electrode is than the rings: what that may be off in px, in mm, and as a part of it."""
+_TIP_SHOWN = 0.8
+"""The part of it that is seen: all of it at best, 0.6 at the median of a network's boxes (``light``, validation frames)."""
 _ANY_TIP_PX, _LEAST_TIP = 12.0, -8.0
 _ANY_SPREAD = 0.6
 """Spread of the logarithms of gaps in a pattern that no template describes."""
@@ -177,7 +179,7 @@ def _tip_density(seen: float, expected_mm: float, scale: float, slant: float) ->
 
     ``slant``: what not knowing the shaft's direction may make of it, px.
     """
-    expected = expected_mm * scale
+    expected = _TIP_SHOWN * expected_mm * scale
     spread = math.sqrt(_TIP_PX**2 + slant**2 + (_TIP_SPREAD_MM * scale) ** 2 + (_TIP_SPREAD * expected) ** 2)
     known = -0.5 * ((seen - expected) / spread) ** 2 - math.log(spread)
     anything = -0.5 * (seen / _ANY_TIP_PX) ** 2 - math.log(_ANY_TIP_PX)
