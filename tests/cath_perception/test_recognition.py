@@ -31,7 +31,11 @@ def recognizer():
 def test_patterns_of_the_field_also_foreshortened(recognizer, kind, gaps, tip, squeeze):
     found, confidence = recognizer.identify(straight(gaps, tip, squeeze=squeeze))
     assert found == kind
-    only_the_tip_tells = kind == "quadripolar" and gaps == [2, 5, 2]  # from an ablation catheter; boxes show little of it
+    only_the_tip_tells = kind == "quadripolar" and gaps == [
+        2,
+        5,
+        2,
+    ]  # from an ablation catheter; boxes show little of it
     assert confidence > (0.5 if only_the_tip_tells else 0.6)
 
 
