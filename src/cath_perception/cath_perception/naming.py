@@ -14,6 +14,7 @@ from cath_perception.ordering import Arrangement, Rounds, arrangements, going_ro
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, Reading, Recognizer
+from cath_perception.rings import find_ring
 from cath_perception.track import Track
 
 _MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
@@ -182,7 +183,8 @@ class Naming:
     def _cut(self, track: Track, shown: NDArray[np.intp], line: Floats | None, look: _Look) -> bool:
         """Try to read the track as two catheters, one after the other; whether that is still open."""
         keys = track.keys[shown].tolist()
-        for at, cut in self._parting.next_cuts(keys):
+        loop = find_ring(track.places[shown], track.width)
+        for at, cut in self._parting.next_cuts(keys, () if loop is None else loop[0].tolist()):
             first, second = (self._either_way(track, part, line) for part in (shown[:at], shown[at:]))
             self._parting.note(cut, first, second, _best_score(look))
         self.strangers = self._parting.strangers(keys)

@@ -25,8 +25,15 @@ class Parting:
     def __init__(self) -> None:
         self._gains: dict[Cut, tuple[int, float]] = {}
 
-    def next_cuts(self, keys: Sequence[int]) -> list[tuple[int, Cut]]:
-        """What to try in this look, with the number of slots before each: promising ones, then those tried least."""
+    def next_cuts(self, keys: Sequence[int], loop: Sequence[int]) -> list[tuple[int, Cut]]:
+        """What to try in this look, with the number of slots before each: promising ones, then those tried least.
+
+        ``loop``: which of the slots lie on a loop, which is not cut.
+        """
+        for at, cut in _cuts(keys):
+            before = sum(place < at for place in loop)
+            if _FEWEST <= before <= len(loop) - _FEWEST:
+                self._gains[cut] = _PATIENCE, -_RARE
         cuts = [cut for cut in _cuts(keys) if self._looks(cut[1]) < _PATIENCE or self._gain(cut[1]) > 0.0]
         cuts.sort(key=lambda cut: (-max(self._gain(cut[1]), 0.0), self._looks(cut[1])))
         return cuts[:_AT_ONCE]
