@@ -168,3 +168,14 @@ def test_ring_that_goes_round_further_begins_at_its_widest_gap():
     electrodes, _ = grouped(positions[gap].tolist(), [shaft])
     order = np.array([e.index for e in electrodes])[np.argsort(gap)]
     assert abs(np.diff(order)).tolist() == [1] * (len(at) - 1)
+
+
+def test_ring_seen_at_a_slant_is_not_open_where_its_gaps_look_wide():
+    """The gaps on the long sides of the loop are three times as wide as the one where it closes."""
+    turn = np.linspace(0.0, 2.0 * np.pi, 240)
+    loop = np.stack((256 + 60 * np.cos(turn), 196 + 24 * np.sin(turn)), axis=1)
+    shaft = Trace(np.concatenate((loop, bezier((316, 197), (320, 500), count=80))), 9.0, 0.9)
+    at = np.linspace(0.25, 2.0 * np.pi - 0.25, 10)
+    positions = np.stack((256 + 60 * np.cos(at), 196 + 24 * np.sin(at)), axis=1)
+    electrodes, _ = grouped(positions.tolist(), [shaft])
+    assert [e.index for e in electrodes] == list(range(10))

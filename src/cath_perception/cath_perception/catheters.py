@@ -28,7 +28,8 @@ _ENTERS = 4.0
 _RING_ELECTRODES = 5
 """A loop with fewer electrodes is not taken for a circular catheter's."""
 _WIDER = 1.5
-"""The widest gap in a ring is this many times as wide as the one where it closes, or else the tip is there."""
+"""The widest gap in a ring is this many times as wide as the one where it closes and as the two on either side of it (a loop
+seen at a slant has wide and narrow ones), or else the tip is where it closes."""
 _MISSED, _STRANGE, _BESIDE = 0.25, 3, 1.0
 """A centreline that misses so much of a loop's electrodes, or has so many so far beside it, does not follow the loop."""
 _ENTERING = 0.5
@@ -138,7 +139,8 @@ def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
         length = float(at[-1]) - start
         gaps = np.diff(ring, append=ring[0] + length)
         widest = int(gaps[:-1].argmax())
-        if gaps[widest] > _WIDER * gaps[-1]:
+        usual = gaps[[(widest + step) % len(gaps) for step in (-2, -1, 1, 2)] + [-1]].max()
+        if gaps[widest] > _WIDER * usual:
             stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
             again = points[(at > start) & (at <= stop)]
             inner = np.where((inner >= start) & (inner <= stop), inner + length, inner)
