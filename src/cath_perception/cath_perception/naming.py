@@ -108,7 +108,8 @@ class Naming:
 
     def claims(self, keys: NDArray[np.intp]) -> NDArray[np.bool_]:
         """``(N,)`` which of the slots the settled type has a place for."""
-        return np.array([key in self.claimed for key in keys.tolist()], bool)
+        claimed = self.claimed
+        return np.array([key in claimed for key in keys.tolist()], bool)
 
     @property
     def _own(self) -> tuple[int, ...]:
@@ -125,8 +126,11 @@ class Naming:
         """A layout is given up once fewer than half of its slots are left among the track's ``keys``."""
         own = self._own
         if own and 2 * sum(key in keys for key in own) < len(own):
-            self._votes.clear()
-            self.layout, self.fillers = None, ()
+            self._forget_layout()
+
+    def _forget_layout(self) -> None:
+        self._votes.clear()
+        self.layout, self.fillers = None, ()
 
     def glance(self, track: Track) -> None:
         """Tell the type from one frame alone, without keeping any evidence: until the track is examined."""
@@ -276,8 +280,7 @@ class Naming:
         best = int(self._scores.argmax())
         if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
             self._kind = best if self._scores[best] > 0.0 else None
-            self._votes.clear()
-            self.layout, self.fillers = None, ()
+            self._forget_layout()
         self.type = (None, 0.0)
         if self._kind is not None:
             odds = np.exp(np.append(self._scores, 0.0) - max(float(self._scores.max()), 0.0))
