@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from operator import itemgetter
 
 import numpy as np
@@ -17,6 +18,7 @@ from cath_perception.compiled import compiled
 from cath_perception.curves import Floats, arc_lengths
 from cath_perception.ends import TANGENT, direction, joined, length_of, reaching_tips
 from cath_perception.rings import find_ring
+from cath_perception.tips import whole_tips
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
@@ -52,10 +54,10 @@ def group(
         traces: centrelines of unknown direction.
         width, height: of the image.
 
-    Returns the electrodes in the order given, with catheter and index filled in where a shaft was found, and the catheters,
-    the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads from one
-    centreline to another, the two become one. Electrodes on a loop that no centreline follows are one more. Types are not
-    told.
+    Returns the electrodes in the order given (pieces of one tip as one electrode), with catheter and index filled in where a
+    shaft was found, and the catheters, the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads
+    from one centreline to another, the two become one. Electrodes on a loop that no centreline follows are one more. Types
+    are not told.
     """
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
     shafts = _sorted(traces)
@@ -68,24 +70,28 @@ def group(
             shafts = _sorted(reaching)
             owner, along = assign(positions, shafts)
     shafts, owner, along = _with_ring(shafts, positions, owner, along)
-    named = list(electrodes)
+    named, kept = list(electrodes), owner < 0
     catheters = []
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
-        shaft, places = _wound(*_entered(shaft, along[mine], shafts))
-        largest = _largest([electrodes[i] for i in mine.tolist()], places)
+        places = along[mine]
+        if not shaft.closed:
+            mine, places = whole_tips(named, mine, places)
+        kept[mine] = True
+        shaft, places = _wound(*_entered(shaft, places, shafts))
+        largest = _largest([named[i] for i in mine.tolist()], places)
         others = [other for other in shafts if other is not shafts[number]]
         points, places = _from_tip(shaft, places, largest, others, width, height)
         ordered = mine[np.argsort(places, kind="stable")].tolist()
         for index, which in enumerate(ordered):
-            named[which] = _named(electrodes[which], number, index)
+            named[which] = _named(named[which], number, index)
         rings = tuple(named[which] for which in ordered)
         score = shaft.score
         if rings:
             score = (score + sum(ring.score for ring in rings) / len(rings)) / 2.0
         line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width)
         catheters.append(Catheter(number, rings, line, score))
-    return tuple(named), tuple(catheters)
+    return tuple(compress(named, kept.tolist())), tuple(catheters)
 
 
 def _with_ring(
