@@ -14,6 +14,8 @@ from cath_perception.types import CatheterStatus
 
 _STRANGE, _PIECE, _STRANGE_PIECE = 0.6, 3, 0.4
 """An electrode that was on another catheter's shaft in so much of the frames is that one's; sooner where there are few."""
+_UNTOLD = 1.0
+"""What may be left of the evidence for a track's tip when its shaft turns out to be another's, too."""
 _FILL = 0.8
 """An electrode that is missing is looked for within this part of the track's reach."""
 
@@ -78,22 +80,27 @@ def _free(track: Track, name: Naming, seen: Sightings) -> None:
         own = {shaft for key, shaft in rows if key in name.claimed}
         away = {key for key, shaft in rows if shaft >= 0 and shaft not in own}
         strange = [key for key in track.keys.tolist() if key in away] if own else []
-    for key in strange:
-        _hand_over(track, key, None, seen)
+    _leave(track, strange, seen)
 
 
 def _part(track: Track, name: Naming, seen: Sightings) -> None:
     """Electrodes that read as a second catheter on the shaft are left to it; so are those that have a shaft of their own
     most of the time, unless the type claims them."""
-    for key in set(name.strangers) & set(track.keys.tolist()):
-        _hand_over(track, key, None, seen)
+    _leave(track, [key for key in track.keys.tolist() if key in name.strangers], seen)
     other = track.aside > _STRANGE
     if np.count_nonzero(other) <= _PIECE:
         return
     other &= (track.frames >= MATURE) & track.believed & ~name.claims(track.keys)
     if np.count_nonzero(other) > _PIECE:
-        for key in track.keys[other].tolist():
-            _hand_over(track, key, None, seen)
+        _leave(track, track.keys[other].tolist(), seen)
+
+
+def _leave(track: Track, keys: Sequence[int], seen: Sightings) -> None:
+    """Leave slots to others. As many as a catheter's may have been why the tip was thought to be where it is."""
+    for key in keys:
+        _hand_over(track, key, None, seen)
+    if len(keys) >= _PIECE:
+        track.facing = min(track.facing, _UNTOLD)
 
 
 def _hand_over(owner: Track, key: int, track: Track | None, seen: Sightings) -> None:

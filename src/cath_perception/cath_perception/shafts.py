@@ -17,6 +17,10 @@ from cath_perception.types import Catheter, Centerline
 Points = NDArray[np.float32]
 
 _SAMPLES = 24
+_AT_END = 3.0
+"""A catheter's first electrode is so near to its end, in widths of the shaft."""
+_SHARED = 0.5
+"""What a frame tells of the tip where another catheter is on the same shaft, beside others."""
 
 
 class Shafts:
@@ -67,7 +71,8 @@ class Shafts:
         backwards = trend < 0 or (trend == 0 and track.line is not None and _runs_back(track.line, line))
         track.line = turned(line) if backwards else line
         if trend:
-            track.note_facing(1.0 if trend > 0 else -1.0)
+            side = _tip_side(seen, shaft, track.id, line, track.line.width)
+            track.note_facing(side if trend > 0 else -side)
 
 
 @compiled("(i8[:, :], i8[::1], i8[::1], i8)")
@@ -81,6 +86,30 @@ def _trend(pairs: Pairs, shafts: NDArray[np.intp], ranks: NDArray[np.intp], shaf
                 trend += (ranks[row] > ranks[before]) - (ranks[row] < ranks[before])
             before = row
     return trend
+
+
+def _tip_side(seen: Sightings, shaft: int, track: int, line: Centerline, width: float) -> float:
+    """Above 0 where a track's tip is towards its shaft's beginning, below where it is towards the end, 0 where that is not
+    told.
+
+    A shaft was turned by all of its electrodes. With another catheter's before or after a track's on it, the end of the
+    shaft where the track's electrodes are is where its tip is.
+    """
+    there = np.flatnonzero(seen.shafts == shaft)
+    own = there[seen.track[there] == track]
+    others = seen.ranks[there[(seen.track[there] >= 0) & (seen.track[there] != track)]]
+    if not len(others):
+        return 1.0
+    ranks = seen.ranks[own]
+    ends = (
+        (ranks.argmin(), line.points[0], others < ranks.min()),
+        (ranks.argmax(), line.points[-1], others > ranks.max()),
+    )
+    at_start, at_end = (
+        not beyond.any() and math.dist(seen.positions[own[which]], end) <= _AT_END * width
+        for which, end, beyond in ends
+    )
+    return _SHARED * (at_start - at_end)
 
 
 def _runs_back(before: Centerline, now: Centerline) -> bool:

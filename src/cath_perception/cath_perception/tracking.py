@@ -206,12 +206,14 @@ class CatheterTracker:
         """Bring all tracks up to date."""
         ids = np.array([track.id for track in self._tracks], np.intp)
         owners = np.array(shafts.owner, np.intp)
+        for n, place in found.items():
+            rows, slots = place.pairs[:, 1], place.pairs[:, 0]
+            seen.key[rows], seen.track[rows] = self._tracks[n].keys[slots], self._tracks[n].id
         for n, track in enumerate(self._tracks):
             if n not in found:
                 track.miss(time_s, self.limits.predict_s)
                 continue
             pairs = found[n].pairs
-            seen.key[pairs[:, 1]], seen.track[pairs[:, 1]] = track.keys[pairs[:, 0]], track.id
             shift = track.see(pairs, found[n].expected, seen, time_s)
             main = shafts.main.get(n, -1)
             track.count(*lying(pairs, seen.shafts, owners, ids, len(track.keys), n, main))
