@@ -38,12 +38,36 @@ _SETTLED, _SETTLED_LOOKS = 0.8, 5.0
 _FITS, _FADING, _ORDER, _FIRST_ORDER = -0.5, 0.8, 0.2, 0.5
 
 
+_STAYED, _LONG, _ALWAYS = 3.0, 15.0, 0.9
+"""What it costs to leave out an electrode that was seen in so much of so many frames, natural logarithm of odds."""
+
 _Look = tuple[NDArray[np.intp], NDArray[np.intp], Pattern, Reading]
 """Slots, their order, pattern and reading."""
 
 
 def _best_score(look: _Look) -> float:
     return float(look[3].scores.max(initial=_WORST))
+
+
+def _loop(track: Track, shown: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those of the slots that lie on a loop."""
+    ring = find_ring(track.places[shown], track.width)
+    return shown[:0] if ring is None else shown[ring[0]]
+
+
+def _stayed(track: Track) -> NDArray[np.bool_]:
+    """``(N,)`` slots that were always seen, on the track's own shaft."""
+    away = np.maximum(track.elsewhere, track.aside)
+    return track.believed & (track.frames >= _LONG) & (track.share >= _ALWAYS) & (away <= 0.5)
+
+
+def _less(look: _Look, track: Track, shown: NDArray[np.intp]) -> _Look:
+    """A look at some of the slots ``shown``, which says less if it leaves out others between these that stayed."""
+    slots, _, seen, reading = look
+    if seen.angles is None:
+        between = shown[(shown > slots.min()) & (shown < slots.max()) & ~np.isin(shown, slots)]
+        reading.scores[:] -= _STAYED * np.count_nonzero(_stayed(track)[between])
+    return look
 
 
 class Naming:
@@ -154,10 +178,13 @@ class Naming:
                 self.weight = min(self.weight, _FORGOTTEN if self._kind is None else _REMEMBERED)
         shown = np.flatnonzero(track.believed)
         look = self._look(track, shown, line)
-        cutting = not self.settled and _best_score(look) < SURE and self._cut(track, shown, line, look)
+        loop = _loop(track, shown) if _best_score(look) < SURE else shown[:0]
+        cutting = not self.settled and _best_score(look) < SURE and self._cut(track, shown, loop, line, look)
         own = np.flatnonzero(track.believed & np.isin(track.keys, self._own))
         if 3 <= len(own) < track.believed.sum():
-            look = max(self._look(track, own, line), look, key=_best_score)
+            look = max(_less(self._look(track, own, line), track, shown), look, key=_best_score)
+        if _best_score(look) < SURE and 0 < len(loop) < len(shown):
+            look = self._better(look, self._look(track, loop, line))
         incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
         if not cutting and (_best_score(look) < SURE or incomplete):
             look = self._part(track, line, look)
@@ -184,11 +211,12 @@ class Naming:
         ):
             self._note_layout(track, keys, reading, line)
 
-    def _cut(self, track: Track, shown: NDArray[np.intp], line: Floats | None, look: _Look) -> bool:
+    def _cut(
+        self, track: Track, shown: NDArray[np.intp], loop: NDArray[np.intp], line: Floats | None, look: _Look
+    ) -> bool:
         """Try to read the track as two catheters, one after the other; whether that is still open."""
         keys = track.keys[shown].tolist()
-        loop = find_ring(track.places[shown], track.width)
-        for at, cut in self._parting.next_cuts(keys, () if loop is None else loop[0].tolist()):
+        for at, cut in self._parting.next_cuts(keys, np.searchsorted(shown, loop).tolist()):
             first, second = (self._either_way(track, part, line) for part in (shown[:at], shown[at:]))
             self._parting.note(cut, first, second, _best_score(look))
         self.strangers = self._parting.strangers(keys)
@@ -208,12 +236,18 @@ class Naming:
         runs = [(a, a + n) for n in range(count - 1, _SHORTEST - 1, -1) for a in range(count - n + 1)]
         for n in range(min(_RUNS, len(runs))):
             start, stop = runs[(self._next_run + n) % len(runs)]
-            part = self._look(track, shown[start:stop], line, trying=True)
-            if _best_score(part) > max(_PART, _best_score(look) + _CLEAR):
-                self.weight = min(self.weight, 1.0)
+            part = self._better(look, self._look(track, shown[start:stop], line, trying=True))
+            if part is not look:
                 return part
         self._next_run += _RUNS
         return look
+
+    def _better(self, look: _Look, part: _Look) -> _Look:
+        """The look at a part of the electrodes if it says much more, else that at all of them."""
+        if _best_score(part) <= max(_PART, _best_score(look) + _CLEAR):
+            return look
+        self.weight = min(self.weight, 1.0)
+        return part
 
     def _turn(self, track: Track) -> None:
         """Number from the other end where the track was turned round."""
@@ -245,6 +279,8 @@ class Naming:
         reading = readings[best]
         if not trying and reading.scores.max(initial=_WORST) < SURE:
             reading = self._recognizer.read(patterns[best], allow_false=True)
+            order = shown[choices[best].order]
+            reading.scores[:] -= _STAYED * ((reading.places < 0) & _stayed(track)[order]).sum(axis=1)
         return shown, choices[best].order, patterns[best], reading
 
     def _round(self, keys: NDArray[np.intp], rounds: Rounds, trying: bool) -> int:

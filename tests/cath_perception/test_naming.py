@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from cath_perception.recognition import Recognizer
+from cath_perception.tracking import CatheterTracker
+from cath_perception.types import Electrode
+
+from .patterns import catheter, seen, straight
+
+CS = straight([2, 5] * 4 + [2], at=(190, 235))
+
+
+@pytest.fixture
+def tracker():
+    return CatheterTracker(Recognizer.load())
+
+
+def test_a_loop_whose_track_holds_anothers_electrodes_is_known_all_the_same(tracker):
+    """The mask leads from the loop into the coronary sinus catheter that lies across it, and back."""
+    gaps = np.tile([0.75 + 1.0, 3.05 + 1.0], 10)[:19]
+    angles = np.concatenate(([0.0], np.cumsum(gaps))) / (gaps.sum() + 4.05) * 2 * np.pi
+    turn = np.linspace(0.0, 6.1, 120)
+    on, line = (np.column_stack((250 + 48 * np.cos(a), 250 + 42 * np.sin(a))) for a in (angles, turn))
+    ring = [Electrode(x, y, 5.0, 5.0, 0.9) for x, y in on]
+    inside = [e for e in CS.electrodes if np.hypot(e.x - 250, e.y - 250) < 36]
+    assert len(inside) >= 4
+    across = [(e.x, e.y) for e in inside]
+    mixed = catheter([*ring[:8], *inside, *ring[8:]], np.concatenate((line[:46], across, line[46:])))
+    for i in range(45):
+        result = tracker.update(seen(mixed), i / 15)
+    known = [c for c in result.catheters if c.type == "circular_mapping"]
+    assert [len(c.electrodes) for c in known] == [20]
+    assert known[0].type_confidence > 0.9
+
+
+@pytest.mark.parametrize("kept", [(3, 4, 6, 7, 9), (0, 1, 3, 5, 6)])
+def test_an_electrode_seen_all_the_time_cannot_be_left_out_to_make_a_type_fit(tracker, kept):
+    """Without one of them these of a coronary sinus catheter's would be a quadripolar catheter's."""
+    part = straight([2, 5] * 4 + [2], at=(190, 235), keep=kept)
+    for i in range(90):
+        result = tracker.update(seen(part), i / 15)
+    assert (result.catheters[0].type, len(result.catheters[0].electrodes)) == (None, 5)
