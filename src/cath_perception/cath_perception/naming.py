@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.layout import Filler, Layout, fillers_of
+from cath_perception.looks import STAYED, Look, loop_among, stayed
 from cath_perception.ordering import Arrangement, Rounds, arrangements, going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
-from cath_perception.recognition import SURE, Reading, Recognizer
-from cath_perception.rings import find_ring
+from cath_perception.recognition import SURE, WORST, Reading, Recognizer
 from cath_perception.track import Track
 
 _MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
 """The looks that count, and those of them that still do after the electrodes have changed, with and without a type."""
-_WORST, _BEST = -4.0, 8.0
-"""Bounds on what one look at a track counts, in natural logarithms of odds."""
+_BEST = 8.0
+"""The most that one look at a track counts, in natural logarithms of odds; ``WORST`` is the least."""
 _STAYS = 1.5
 """A type is changed only for one that is so much likelier."""
 _KNOWN = 1.0
@@ -36,38 +36,6 @@ _CLEAR = 1.0
 _SETTLED, _SETTLED_LOOKS = 0.8, 5.0
 """Confidence and looks from which on the type says how many electrodes there are."""
 _FITS, _FADING, _ORDER, _FIRST_ORDER = -0.5, 0.8, 0.2, 0.5
-
-
-_STAYED, _LONG, _ALWAYS = 3.0, 15.0, 0.9
-"""What it costs to leave out an electrode that was seen in so much of so many frames, natural logarithm of odds."""
-
-_Look = tuple[NDArray[np.intp], NDArray[np.intp], Pattern, Reading]
-"""Slots, their order, pattern and reading."""
-
-
-def _best_score(look: _Look) -> float:
-    return float(look[3].scores.max(initial=_WORST))
-
-
-def _loop(track: Track, shown: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Those of the slots that lie on a loop."""
-    ring = find_ring(track.places[shown], track.width)
-    return shown[:0] if ring is None else shown[ring[0]]
-
-
-def _stayed(track: Track) -> NDArray[np.bool_]:
-    """``(N,)`` slots that were always seen, on the track's own shaft."""
-    away = np.maximum(track.elsewhere, track.aside)
-    return track.believed & (track.frames >= _LONG) & (track.share >= _ALWAYS) & (away <= 0.5)
-
-
-def _less(look: _Look, track: Track, shown: NDArray[np.intp]) -> _Look:
-    """A look at some of the slots ``shown``, which says less if it leaves out others between these that stayed."""
-    slots, _, seen, reading = look
-    if seen.angles is None:
-        between = shown[(shown > slots.min()) & (shown < slots.max()) & ~np.isin(shown, slots)]
-        reading.scores[:] -= _STAYED * np.count_nonzero(_stayed(track)[between])
-    return look
 
 
 class Naming:
@@ -178,15 +146,17 @@ class Naming:
                 self.weight = min(self.weight, _FORGOTTEN if self._kind is None else _REMEMBERED)
         shown = np.flatnonzero(track.believed)
         look = self._look(track, shown, line)
-        loop = _loop(track, shown) if _best_score(look) < SURE else shown[:0]
-        cutting = not self.settled and _best_score(look) < SURE and self._cut(track, shown, loop, line, look)
+        loop = loop_among(track, shown) if look.best < SURE else shown[:0]
+        cutting = not self.settled and look.best < SURE and self._cut(track, shown, loop, line, look)
         own = np.flatnonzero(track.believed & np.isin(track.keys, self._own))
         if 3 <= len(own) < track.believed.sum():
-            look = max(_less(self._look(track, own, line), track, shown), look, key=_best_score)
-        if _best_score(look) < SURE and 0 < len(loop) < len(shown):
+            look = max(
+                self._look(track, own, line).without_stayed(track, shown), look, key=lambda one: one.best
+            )
+        if look.best < SURE and 0 < len(loop) < len(shown):
             look = self._better(look, self._look(track, loop, line))
         incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
-        if not cutting and (_best_score(look) < SURE or incomplete):
+        if not cutting and (look.best < SURE or incomplete):
             look = self._part(track, line, look)
         slots, order, seen, reading = look
         ranks = np.empty(len(slots))
@@ -212,13 +182,13 @@ class Naming:
             self._note_layout(track, keys, reading, line)
 
     def _cut(
-        self, track: Track, shown: NDArray[np.intp], loop: NDArray[np.intp], line: Floats | None, look: _Look
+        self, track: Track, shown: NDArray[np.intp], loop: NDArray[np.intp], line: Floats | None, look: Look
     ) -> bool:
         """Try to read the track as two catheters, one after the other; whether that is still open."""
         keys = track.keys[shown].tolist()
         for at, cut in self._parting.next_cuts(keys, np.searchsorted(shown, loop).tolist()):
             first, second = (self._either_way(track, part, line) for part in (shown[:at], shown[at:]))
-            self._parting.note(cut, first, second, _best_score(look))
+            self._parting.note(cut, first, second, look.best)
         self.strangers = self._parting.strangers(keys)
         self.shared = self.shared or bool(self.strangers)
         return self._parting.undecided(keys)
@@ -226,10 +196,10 @@ class Naming:
     def _either_way(self, track: Track, slots: NDArray[np.intp], line: Floats | None) -> float:
         """The best score of these slots, whichever end the tip is at."""
         look = self._look(track, slots, line, trying=True)
-        back = self._recognizer.read(look[2].reversed())
-        return max(_best_score(look), float(back.scores.max(initial=_WORST)))
+        back = self._recognizer.read(look.pattern.reversed())
+        return max(look.best, back.best)
 
-    def _part(self, track: Track, line: Floats | None, look: _Look) -> _Look:
+    def _part(self, track: Track, line: Floats | None, look: Look) -> Look:
         """The next few runs of electrodes that may be the catheter if the others are another's; the look if none is."""
         shown = np.flatnonzero(track.believed)
         count = len(shown)
@@ -242,9 +212,9 @@ class Naming:
         self._next_run += _RUNS
         return look
 
-    def _better(self, look: _Look, part: _Look) -> _Look:
+    def _better(self, look: Look, part: Look) -> Look:
         """The look at a part of the electrodes if it says much more, else that at all of them."""
-        if _best_score(part) <= max(_PART, _best_score(look) + _CLEAR):
+        if part.best <= max(_PART, look.best + _CLEAR):
             return look
         self.weight = min(self.weight, 1.0)
         return part
@@ -261,9 +231,7 @@ class Naming:
                 indices = tuple(last - i if i >= 0 else -1 for i in self.layout.indices[::-1])
                 self.layout = replace(self.layout, keys=self.layout.keys[::-1], indices=indices)
 
-    def _look(
-        self, track: Track, shown: NDArray[np.intp], line: Floats | None, trying: bool = False
-    ) -> _Look:
+    def _look(self, track: Track, shown: NDArray[np.intp], line: Floats | None, trying: bool = False) -> Look:
         """The likeliest order and the reading of these slots.
 
         ``trying`` a part of the catheter leaves no evidence, and none of its electrodes may be false.
@@ -275,13 +243,13 @@ class Naming:
             choices = [going_round(track.places[shown], angles, rounds, best)]
         patterns = [self._pattern(track, shown, arranged) for arranged in choices]
         readings = [self._recognizer.read(pattern) for pattern in patterns]
-        best = max(range(len(choices)), key=lambda n: float(readings[n].scores.max(initial=_WORST)))
+        best = max(range(len(choices)), key=lambda n: readings[n].best)
         reading = readings[best]
-        if not trying and reading.scores.max(initial=_WORST) < SURE:
+        if not trying and reading.best < SURE:
             reading = self._recognizer.read(patterns[best], allow_false=True)
             order = shown[choices[best].order]
-            reading.scores[:] -= _STAYED * ((reading.places < 0) & _stayed(track)[order]).sum(axis=1)
-        return shown, choices[best].order, patterns[best], reading
+            reading.scores[:] -= STAYED * ((reading.places < 0) & stayed(track)[order]).sum(axis=1)
+        return Look(shown, choices[best].order, patterns[best], reading)
 
     def _round(self, keys: NDArray[np.intp], rounds: Rounds, trying: bool) -> int:
         """The way round a loop that all looks speak for most, this one among them."""
@@ -303,8 +271,8 @@ class Naming:
 
     def _note_facing(self, track: Track, seen: Pattern, reading: Reading) -> None:
         """Compare with the pattern from the other end."""
-        best = reading.scores.max(initial=_WORST)
-        other = self._recognizer.read(seen.reversed()).scores.max(initial=_WORST)
+        best = reading.best
+        other = self._recognizer.read(seen.reversed()).best
         track.note_facing(float(np.clip(best - other, -3.0, 3.0)))
 
     def _note(self, scores: Floats) -> None:
@@ -312,7 +280,7 @@ class Naming:
         weight = 1.0 / self.weight
         told = scores + _KNOWN
         told = told - max(float(told.max()) - _BEST, 0.0)  # as far apart as before
-        self._scores += weight * (np.maximum(told, _WORST) - self._scores)
+        self._scores += weight * (np.maximum(told, WORST) - self._scores)
         best = int(self._scores.argmax())
         if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
             self._kind = best if self._scores[best] > 0.0 else None

@@ -19,6 +19,8 @@ _MISSING, _TIP_MISSING, _FALSE = 3.0, 0.5, 3.0
 """Costs, in natural logarithms of odds, of an electrode that was not seen, of its being the tip's, and of one that is
 none."""
 _MOST_MISSING, _MOST_MISSING_OF_FEW, _FEW = 2, 3, 10
+WORST = -4.0
+"""The least that a score counts."""
 SURE = 2.0
 """A score that needs no second thought."""
 _NONE = np.empty(0)
@@ -39,6 +41,11 @@ class Reading:
     places: NDArray[np.intp]
     templates: NDArray[np.intp]
     margins: Floats
+
+    @property
+    def best(self) -> float:
+        """The score of the likeliest type, -4 at least."""
+        return float(self.scores.max(initial=WORST))
 
 
 @dataclass(frozen=True, slots=True)
