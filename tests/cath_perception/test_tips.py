@@ -65,7 +65,7 @@ def test_grouping_gives_the_whole_tip_once_with_the_best_pieces_score(surest):
         Electrode(300.0, 300.0, 8.0, 8.0, 0.7),
     ]
     shaft = Trace(np.column_stack((np.arange(98.0, 512.0), np.full(414, 100.0))), 10.0, 0.9)
-    electrodes, (catheter,) = group(found, [shaft], 512, 512)
+    electrodes, (catheter,) = group(found, [shaft], 512, 512, pieces=True)
     assert [(e.x, e.index) for e in electrodes] == [
         (156, 1), (176, 2), (204, 3), (224, 4), (120, 0), (300, -1),
     ]  # fmt: skip

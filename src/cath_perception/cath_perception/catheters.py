@@ -45,7 +45,7 @@ _TIP_SIZE = 0.4
 
 
 def group(
-    electrodes: Sequence[Electrode], traces: Sequence[Trace], width: int, height: int
+    electrodes: Sequence[Electrode], traces: Sequence[Trace], width: int, height: int, *, pieces: bool = False
 ) -> tuple[tuple[Electrode, ...], tuple[Catheter, ...]]:
     """One catheter for every centreline, with its electrodes ordered from the distal tip.
 
@@ -53,8 +53,9 @@ def group(
         electrodes: as decoded, in any order.
         traces: centrelines of unknown direction.
         width, height: of the image.
+        pieces: whether a long tip may be there in pieces, as a network sees it, which then become one electrode.
 
-    Returns the electrodes in the order given (pieces of one tip as one electrode), with catheter and index filled in where a
+    Returns the electrodes in the order given, with catheter and index filled in where a
     shaft was found, and the catheters, the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads
     from one centreline to another, the two become one. Electrodes on a loop that no centreline follows are one more. Types
     are not told.
@@ -75,7 +76,7 @@ def group(
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
         places = along[mine]
-        if not shaft.closed:
+        if pieces and not shaft.closed:
             mine, places = whole_tips(named, mine, places)
         kept[mine] = True
         shaft, places = _wound(*_entered(shaft, places, shafts))
