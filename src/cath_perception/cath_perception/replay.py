@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from rosgraph_msgs.msg import Clock
 
 from cath_perception.bags import NANOSECONDS, BagMessage, BagReader, typestore
 from cath_perception.errors import SourceError
+from cath_perception.interruption import Interruption
 from cath_perception.playback import CLOCK_TOPIC, Playback, stamp_ns, with_stamp
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -96,7 +96,7 @@ class Replayer:
         self._options = options
         self._reader = reader
         self._playback = Playback(reader, options.start_s, options.loop)
-        self._stop = Event()
+        self._stop = Interruption()
         self._images = reader.image_topic()
         self._clock = (
             node.create_publisher(Clock, CLOCK_TOPIC, QoSProfile(depth=1)) if options.clock_hz else None
