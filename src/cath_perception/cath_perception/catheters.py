@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import compress
 from operator import itemgetter
 
 import numpy as np
@@ -18,7 +17,6 @@ from cath_perception.compiled import compiled
 from cath_perception.curves import Floats, arc_lengths
 from cath_perception.ends import TANGENT, direction, joined, length_of, reaching_tips
 from cath_perception.rings import find_ring
-from cath_perception.tips import whole_tips
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # All of these are in widths of the shaft.
@@ -45,7 +43,7 @@ _TIP_SIZE = 0.4
 
 
 def group(
-    electrodes: Sequence[Electrode], traces: Sequence[Trace], width: int, height: int, *, pieces: bool = False
+    electrodes: Sequence[Electrode], traces: Sequence[Trace], width: int, height: int
 ) -> tuple[tuple[Electrode, ...], tuple[Catheter, ...]]:
     """One catheter for every centreline, with its electrodes ordered from the distal tip.
 
@@ -53,12 +51,11 @@ def group(
         electrodes: as decoded, in any order.
         traces: centrelines of unknown direction.
         width, height: of the image.
-        pieces: whether a long tip may be there in pieces, as a network sees it, which then become one electrode.
 
-    Returns the electrodes in the order given, with catheter and index filled in where a
-    shaft was found, and the catheters, the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads
-    from one centreline to another, the two become one. Electrodes on a loop that no centreline follows are one more. Types
-    are not told.
+    Returns the electrodes in the order given, with catheter and index filled in where a shaft was found, and the catheters,
+    the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads from one
+    centreline to another, the two become one. Electrodes on a loop that no centreline follows are one more. Types are not
+    told.
     """
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
     shafts = _sorted(traces)
@@ -71,28 +68,24 @@ def group(
             shafts = _sorted(reaching)
             owner, along = assign(positions, shafts)
     shafts, owner, along = _with_ring(shafts, positions, owner, along)
-    named, kept = list(electrodes), owner < 0
+    named = list(electrodes)
     catheters = []
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
-        places = along[mine]
-        if pieces and not shaft.closed:
-            mine, places = whole_tips(named, mine, places)
-        kept[mine] = True
-        shaft, places = _wound(*_entered(shaft, places, shafts))
-        largest = _largest([named[i] for i in mine.tolist()], places)
+        shaft, places = _wound(*_entered(shaft, along[mine], shafts))
+        largest = _largest([electrodes[i] for i in mine.tolist()], places)
         others = [other for other in shafts if other is not shafts[number]]
         points, places = _from_tip(shaft, places, largest, others, width, height)
         ordered = mine[np.argsort(places, kind="stable")].tolist()
         for index, which in enumerate(ordered):
-            named[which] = _named(named[which], number, index)
+            named[which] = _named(electrodes[which], number, index)
         rings = tuple(named[which] for which in ordered)
         score = shaft.score
         if rings:
             score = (score + sum(ring.score for ring in rings) / len(rings)) / 2.0
         line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width)
         catheters.append(Catheter(number, rings, line, score))
-    return tuple(compress(named, kept.tolist())), tuple(catheters)
+    return tuple(named), tuple(catheters)
 
 
 def _with_ring(
