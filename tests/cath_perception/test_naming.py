@@ -31,12 +31,3 @@ def test_a_loop_whose_track_holds_anothers_electrodes_is_known_all_the_same(trac
     known = [c for c in result.catheters if c.type == "circular_mapping"]
     assert [len(c.electrodes) for c in known] == [20]
     assert known[0].type_confidence > 0.9
-
-
-@pytest.mark.parametrize("kept", [(3, 4, 6, 7, 9), (0, 1, 3, 5, 6)])
-def test_an_electrode_seen_all_the_time_cannot_be_left_out_to_make_a_type_fit(tracker, kept):
-    """Without one of them these of a coronary sinus catheter's would be a quadripolar catheter's."""
-    part = straight([2, 5] * 4 + [2], at=(190, 235), keep=kept)
-    for i in range(90):
-        result = tracker.update(seen(part), i / 15)
-    assert (result.catheters[0].type, len(result.catheters[0].electrodes)) == (None, 5)

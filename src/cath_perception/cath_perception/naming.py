@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.layout import Filler, Layout, fillers_of
-from cath_perception.looks import STAYED, Look, loop_among, stayed
+from cath_perception.looks import Look, loop_among
 from cath_perception.ordering import Arrangement, Rounds, arrangements, going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
@@ -150,9 +150,7 @@ class Naming:
         cutting = not self.settled and look.best < SURE and self._cut(track, shown, loop, line, look)
         own = np.flatnonzero(track.believed & np.isin(track.keys, self._own))
         if 3 <= len(own) < track.believed.sum():
-            look = max(
-                self._look(track, own, line).without_stayed(track, shown), look, key=lambda one: one.best
-            )
+            look = max(self._look(track, own, line), look, key=lambda one: one.best)
         if look.best < SURE and 0 < len(loop) < len(shown):
             look = self._better(look, self._look(track, loop, line))
         incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
@@ -247,8 +245,6 @@ class Naming:
         reading = readings[best]
         if not trying and reading.best < SURE:
             reading = self._recognizer.read(patterns[best], allow_false=True)
-            order = shown[choices[best].order]
-            reading.scores[:] -= STAYED * ((reading.places < 0) & stayed(track)[order]).sum(axis=1)
         return Look(shown, choices[best].order, patterns[best], reading)
 
     def _round(self, keys: NDArray[np.intp], rounds: Rounds, trying: bool) -> int:
