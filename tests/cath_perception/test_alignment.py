@@ -23,6 +23,11 @@ def test_the_shift_that_explains_most_is_found_and_even_spacing_does_not_slip():
     assert best_shift(EVEN, EVEN + 100.0, 30.0, 5.0)[1] == 0.0
 
 
+def test_a_heartbeat_by_about_one_spacing_does_not_leave_the_last_electrode_over():
+    short = np.column_stack((np.arange(4) * 9.5, np.zeros(4)))
+    assert best_shift(short, short + np.array((9.7, 0.0)), 27.0, 4.8)[0].tolist() == pytest.approx([9.7, 0.0])
+
+
 def test_all_are_paired_where_nearest_ones_would_leave_some_over():
     before = np.array([[0.0, 0.0], [5.0, 0.0]])
     now = np.array([[-3.0, 0.0], [1.0, 0.0]])  # both nearest to the first

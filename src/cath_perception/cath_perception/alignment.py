@@ -14,7 +14,8 @@ Floats = NDArray[np.float64]
 Pairs = NDArray[np.intp]
 
 _FAR = 3.0
-"""So many more points a shift at the gate must explain than the expected one: even spacing also fits shifted."""
+"""So many more points a shift at the gate must explain than the expected one, as even spacing also fits shifted; a shorter
+one fewer, with the square of its length."""
 _SOFT = 100.0
 """Neighbours nearer than the root of this (px) bend alike."""
 
@@ -45,7 +46,7 @@ def _best_shift(before: Floats, now: Floats, gate: float, reach: float) -> tuple
             x, y = now[j, 0] - before[i, 0], now[j, 1] - before[i, 1]
             length = math.hypot(x, y)
             if length <= gate:
-                far = _FAR / gate * length
+                far = _FAR * (length / gate) ** 2
                 explained = _explained(before, now, x, y, reach, best + far)
                 if explained - far > best:
                     best, best_x, best_y, most = explained - far, x, y, explained
