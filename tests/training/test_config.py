@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cath_training.commands.train import find, stages
-from cath_training.config import PRIORITY_CHOICES, ConfigError, load
+from cath_training.config import PRIORITY_CHOICES, ConfigError, PriorityConfig, TrainConfig, load
 from cath_training.priority import STRATEGIES
 from cath_training.taskweights import TASK_RULES
 
@@ -71,6 +71,13 @@ def test_run_settings_out_of_range_are_refused(tmp_path: Path, setting: str) -> 
     text = "name: a\n" + ("" if "steps" in setting else "steps: 3\n") + setting + "\n"
     with pytest.raises(ConfigError, match=setting.split(":")[0]):
         load(written(tmp_path, text))
+
+
+def test_gradnorm_is_refused_where_its_gradients_cannot_be_taken() -> None:
+    gradnorm = PriorityConfig(tasks="gradnorm")
+    assert TrainConfig("test", 1, priority=gradnorm).precision == "32-true"
+    with pytest.raises(ValueError, match="gradnorm needs 32-true"):
+        TrainConfig("test", 1, priority=gradnorm, precision="bf16-mixed")
 
 
 def test_shipped_configurations_are_valid_and_found_from_anywhere(

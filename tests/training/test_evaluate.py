@@ -1,6 +1,6 @@
 """Evaluation of one who knows the truth, and of one who is a little off."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from cath_perception.bags import TRUTH_TOPIC, BagWriter, typestore
+from cath_perception.recognition import Recognizer
 from cath_perception.recording import record
 from cath_perception.sources.synthetic import SyntheticSource
 from cath_perception.types import Catheter, Centerline, Electrode, PerceptionResult
 from cath_training import cases
 from cath_training.data.labelled import DataError
-from cath_training.evaluate import Answer, Evaluation, evaluate
+from cath_training.evaluate import Answer, Evaluation, evaluate, evaluate_sequence
 from cath_training.recorded import judge_recorded
 
 SEED, FRAMES, SIZE = 9_500_000, 2, 128
@@ -71,6 +72,44 @@ def test_answers_beside_the_truth_are_measured_so(frames: list[cases.Frame]) -> 
     assert figures["within_1_sigma"] == 0.0  # 0.75 px off at a sigma of 0.5 px
     assert figures["within_2_sigma"] == 1.0
     assert 0.1 < figures["centerline_px256"] <= 1.5  # what lies along the shift does not count
+
+
+@dataclass
+class Fading:
+    """One catheter; from its tenth frame on the third electrode's score is below the threshold."""
+
+    electrode_threshold: float = 0.5
+    want_mask: bool = False
+    want_centerlines: bool = True
+    recognizer: Recognizer = field(default_factory=Recognizer.load)
+
+    def __call__(self, pixels: NDArray[np.uint8], recognize: bool = True) -> PerceptionResult:
+        place, weak = pixels[0, :2].astype(float), pixels[0, 2] >= 10
+        line = np.column_stack((np.arange(20.0, 120.0), np.full(100, 60.0))).astype(np.float32)
+        rings = [
+            Electrode(
+                30.0 + 12.0 * n + place[0], 60.0 + place[1], 5.0, 5.0, 0.3 if weak and n == 2 else 0.9, 0.5
+            )
+            for n in range(6)
+        ]
+        clear = [e for e in rings if e.score >= self.electrode_threshold]
+        named = tuple(replace(e, catheter=0, index=n) for n, e in enumerate(clear))
+        faint = tuple(e for e in rings if e.score < self.electrode_threshold)
+        return PerceptionResult(
+            128, 128, named, (Catheter(0, named, Centerline(line, 4.0), 0.9),), None, faint=faint
+        )
+
+
+def test_of_a_sequence_what_tracking_answers_is_judged(frames: list[cases.Frame]) -> None:
+    """A faint electrode that tracking expects is an answer; in a frame alone it is not."""
+    truth = np.array([(30.0 + 12.0 * n, 60.0, 5.0, 5.0) for n in range(6)])
+    shown = []
+    for n in range(20):
+        pixels = np.zeros((128, 128), np.uint8)
+        pixels[0, 2] = n
+        shown.append(cases.Frame(str(n), pixels, truth, stamp_ns=n * 66_000_000))
+    assert evaluate(Fading(), shown).figures()["recall"] == pytest.approx(110 / 120)  # type: ignore[arg-type]
+    assert evaluate_sequence(Fading(), shown).figures()["recall"] == 1.0  # type: ignore[arg-type]
 
 
 def test_curves_and_worst_cases(frames: list[cases.Frame]) -> None:

@@ -40,8 +40,18 @@ def test_hardest_share_with_unseen_samples_first() -> None:
     assert hardest(kappa, 0.4)[:, 0].tolist() == [False, True, False, True, False]
     assert hardest(kappa, 1.0).all()
     kappa[0] = kappa[4] = NAN
-    assert hardest(kappa, 0.6)[:, 1].tolist() == [True, True, False, False, True]
-    assert hardest(kappa, 0.2)[:, 1].tolist() == [True, False, False, False, True]  # unseen ones always
+    assert hardest(kappa, 0.6)[:, 1].tolist() == [True, True, False, True, True]
+    assert hardest(kappa, 0.2)[:, 1].tolist() == [True, True, False, False, True]  # unseen ones always
+
+
+def test_samples_without_labels_take_no_place_among_the_hardest() -> None:
+    """Masks of one in five images: what is left of the share is theirs, and not none."""
+    kappa = np.full((100, 2), NAN, np.float32)
+    kappa[:, 0] = np.linspace(0.0, 1.0, 100)
+    kappa[::5, 1] = np.linspace(0.0, 1.0, 20)
+    chosen = hardest(kappa, 0.7)
+    assert chosen[:, 0].sum() == 70
+    assert chosen[::5, 1].tolist() == [True] * 14 + [False] * 6
 
 
 def test_tasks_rank_on_their_own() -> None:

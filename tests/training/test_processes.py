@@ -91,6 +91,12 @@ def test_two_processes_learn_as_one_with_the_whole_batch(
 
 
 @pytest.mark.timeout(600)
+def test_processes_that_do_not_find_the_same_checkpoint_refuse_to_go_on(two: Path) -> None:
+    for rank in (0, 1):
+        assert "checkpoints of steps 3, 0: the folder must be" in (two / f"refusal-{rank}.txt").read_text()
+
+
+@pytest.mark.timeout(600)
 def test_processes_of_fabric_train_to_the_end_with_one_log(tmp_path: Path, cache: Path) -> None:
     config = replace(SMALL, devices=2, log_every=1, priority=PRIORITIES["paper"])
     path = written(config, tmp_path / "two.yaml")

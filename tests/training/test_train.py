@@ -80,6 +80,41 @@ def test_run_ended_by_sigkill_at_any_step_and_resumed_ends_with_the_same_weights
     assert [row["step"] for row in rows if "loss" in row] == list(range(1, 15))
 
 
+def test_a_run_killed_between_the_two_files_of_its_last_checkpoint_ends_with_the_last_mean(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(SMALL, save_every=2)
+    trainer(config, tmp_path / "whole", cache).run()
+    replaced: list[Path] = []
+
+    def _until_the_fourth(part: Path, target: Path) -> Path:
+        replaced.append(target)
+        if len(replaced) == 4:  # the second file of the second checkpoint
+            raise KeyboardInterrupt
+        return Path(os.replace(part, target) or target)  # noqa: PTH105 - Path.replace is what this stands for
+
+    monkeypatch.setattr(Path, "replace", _until_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(config, tmp_path / "killed", cache).run()
+    assert {path.name for path in replaced} == {"state.safetensors", "mean.safetensors"}
+    trainer(config, tmp_path / "killed", cache).run()
+    expected, got = (load_file(tmp_path / name / "mean.safetensors") for name in ("whole", "killed"))
+    for key, value in expected.items():
+        assert torch.equal(value, got[key]), key
+
+
+def test_the_first_row_of_the_log_after_a_resume_is_of_the_steps_since(tmp_path: Path, cache: Path) -> None:
+    config = replace(SMALL, steps=3, log_every=3)
+    first = trainer(config, tmp_path / "run", cache)
+    for _ in range(2):
+        first.train_step()
+    first.save()
+    last = first.train_step()
+    trainer(config, tmp_path / "run", cache).run()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["loss"] for row in rows if "loss" in row] == [pytest.approx(last["loss"], rel=1e-5)]
+
+
 def started(config: Path, folder: Path, cache: Path) -> "subprocess.Popen[str]":
     root = Path(__file__).parents[2]
     environment = os.environ | {

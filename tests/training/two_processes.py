@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from cath_training.config import ConfigError
+
 from .settings import PRIORITIES, SMALL, hold_batch_norm, trainer
 
 STEPS = 3
@@ -31,6 +33,12 @@ def main(folder: Path, cache: Path) -> None:
         save_file(gradients, folder / f"{name}-{rank}-gradients.safetensors")
         save_file({"step": torch.tensor(run.step)} | state, folder / f"{name}-{rank}-state.safetensors")
         run.save()
+    own = folder / ("none" if run.fabric.is_global_zero else "nothing here")
+    run.fabric.barrier()
+    try:
+        trainer(replace(SMALL, batch=4), own, cache)
+    except ConfigError as error:
+        (folder / f"refusal-{run.fabric.global_rank}.txt").write_text(str(error))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def save(
     """Write both files; a kill in the middle leaves the ones before.
 
     ``state.safetensors`` holds everything (``network.``, ``mean.``, AdamW's moments ``first.`` and ``second.``,
-    ``priority.``, ``step``), so that the other may be older without harm.
+    ``priority.``, ``step``), and is written last: a run killed between the two goes on from the one before, and writes both.
     """
     state = {f"network.{k}": v for k, v in network.state_dict().items()}
     state |= {f"mean.{k}": v for k, v in mean.items()}
@@ -34,7 +34,7 @@ def save(
     if priority:
         state |= {f"priority.{k}": v for k, v in priority.state().items()}
     state["step"] = torch.tensor(step)
-    for file, tensors in ((STATE, state), (MEAN, mean)):
+    for file, tensors in ((MEAN, mean), (STATE, state)):
         part = folder / f"{file}.part"
         save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, part)
         part.replace(folder / file)

@@ -186,6 +186,8 @@ class TrainConfig:
                 raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
         if self.devices < 0:
             raise ValueError(f"devices: expected 0 or more, got {self.devices}")
+        if self.priority and self.priority.tasks == "gradnorm" and self.precision != "32-true":
+            raise ValueError(f"precision: tasks: gradnorm needs 32-true, got {self.precision}")
 
 
 PRECISIONS = ("32-true", "bf16-mixed")

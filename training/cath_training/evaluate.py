@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,19 @@ class Answer:
         every: ``(N, 6)`` electrodes x, y, width, height in px, score, sigma in px (NaN unknown), those of low score too.
         threshold: the score from which on they count.
         mask: ``(H, W)`` bool. catheters: None where not computed.
+        said: ``(M, 6)`` those that were answered, where these are others: tracking finds faint ones where it expects them.
     """
 
     every: NDArray[np.float64]
     threshold: float
     mask: NDArray[np.bool_] | None
     catheters: tuple[Catheter, ...] | None
+    said: NDArray[np.float64] | None = None
 
     @property
     def counted(self) -> NDArray[np.float64]:
-        """The electrodes from the threshold on."""
-        return self.every[self.every[:, 4] >= self.threshold]
+        """The electrodes that were answered: ``said``, or those from the threshold on."""
+        return self.said if self.said is not None else self.every[self.every[:, 4] >= self.threshold]
 
 
 @dataclass(slots=True)
@@ -180,7 +182,8 @@ def evaluate_sequence(perceptor: Perceptor, frames: Iterable[Frame]) -> Evaluati
     for frame in frames:
         every = _every(perceptor, frame)
         result = sequence(frame.pixels, frame.stamp_ns / NANOSECONDS).result
-        evaluation.add(frame, _answer(every, perceptor.electrode_threshold, result))
+        answer = _answer(every, perceptor.electrode_threshold, result)
+        evaluation.add(frame, replace(answer, said=table(result.electrodes)))
     return evaluation
 
 

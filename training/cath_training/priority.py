@@ -57,11 +57,15 @@ STRATEGIES: dict[str, Callable[[SampleView], Floats]] = {
 
 
 def hardest(kappa: Floats, share: float) -> NDArray[np.bool_]:
-    """Which samples are among the hardest ``share`` in each task, ``(N, 2)``; those not seen yet (NaN) always are."""
-    count = math.ceil(share * len(kappa))
-    order = np.argsort(np.where(np.isnan(kappa), -1, kappa), axis=0, kind="stable")
+    """Which samples are among the hardest ``share`` in each task, ``(N, 2)``.
+
+    Those without a KPI (NaN: not drawn yet, or without labels for the task) always are, and take nobody's place.
+    """
     chosen = np.isnan(kappa)
-    np.put_along_axis(chosen, order[:count], True, axis=0)
+    for task, column in enumerate(kappa.T):
+        known = np.flatnonzero(~np.isnan(column))
+        order = known[column[known].argsort(kind="stable")]
+        chosen[order[: math.ceil(share * len(known))], task] = True
     return chosen
 
 

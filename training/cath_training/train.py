@@ -8,6 +8,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
@@ -63,6 +64,12 @@ class Trainer:
         if (folder / checkpoint.STATE).exists():
             self.step, self.mean = checkpoint.load(folder, self.network, self.optimizer, self.priority)
             fabric.print(f"resumed at step {self.step}")
+        steps = processes.gathered(np.array([self.step]))
+        if (steps != self.step).any():
+            raise ConfigError(
+                f"{folder}: the processes found checkpoints of steps {', '.join(map(str, steps))}: the folder must be the "
+                "same one on all machines"
+            )
 
     def _set_up_network(self) -> None:
         """``network`` has the weights, under the names of the checkpoint; ``_forward`` runs it over all processes."""
@@ -195,22 +202,25 @@ class Trainer:
         with Display(self.folder, config.name, self.step, config.steps, quiet=not first) as display:
             if first and self.step == 0:
                 display.picture("data", self.draw(), [], None)
-            began, since = time.monotonic(), self.step
+            began, since, logged = time.monotonic(), self.step, self.step
             while self.step < config.steps:
                 for name, value in self.train_step().items():
                     totals[name] = totals.get(name, 0.0) + value
                 display.advance(self.step)
                 if self.step % config.log_every == 0:
                     speed = (self.step - since) * config.batch / (time.monotonic() - began)
-                    row = self._over_all(totals) | {"samples_s": speed, "learning_rate": self._rate()}
+                    row = self._over_all(totals, self.step - logged) | {
+                        "samples_s": speed,
+                        "learning_rate": self._rate(),
+                    }
                     display.figures("train", row)
-                    totals = {}
+                    totals, logged = {}, self.step
                 if self.step % config.save_every == 0 or self.step == config.steps:
                     self.save()
                     if first:
                         display.figures("validation", self.validate(display=display))
 
-    def _over_all(self, totals: dict[str, float]) -> dict[str, float]:
-        """Means over the steps since the last row and over processes."""
+    def _over_all(self, totals: dict[str, float], steps: int) -> dict[str, float]:
+        """Means over these ``steps`` and over processes."""
         values = processes.averaged(torch.tensor(list(totals.values()), dtype=torch.float64))
-        return dict(zip(totals, (values / self.config.log_every).tolist(), strict=True))
+        return dict(zip(totals, (values / steps).tolist(), strict=True))

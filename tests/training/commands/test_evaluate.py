@@ -76,6 +76,11 @@ def test_own_labels_are_judged_and_reported(model: Path, tmp_path: Path) -> None
     assert (out / "mine-curves.png").exists()
 
 
+def test_two_data_sets_of_one_name_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["eval", str(tmp_path / "monday" / "run"), str(tmp_path / "tuesday" / "run")]) != 0
+    assert "several are called run" in capsys.readouterr().err
+
+
 def test_refusals_say_why(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for arguments, reason in (
         (["--frames", "0"], "--frames of 1 or more"),

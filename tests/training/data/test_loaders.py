@@ -1,6 +1,7 @@
 """Each loader on small files written in its real format."""
 
 import json
+import zlib
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from scipy.io import savemat
 
 from cath_training.data import crops
 from cath_training.data.batches import BatchRule
+from cath_training.data.hdf5 import dataset
 from cath_training.data.labelled import DataError, split
 from cath_training.data.oct import OctSource
 from cath_training.data.sources import open_labelled
@@ -178,6 +180,43 @@ def test_coco(tmp_path: Path) -> None:
     assert second.boxes.shape == (0, 4)
     assert second.mask is None
     assert unlabelled.boxes is None
+
+
+def test_coco_masks_of_images_with_the_same_name_in_two_folders(tmp_path: Path) -> None:
+    content = write_coco(tmp_path)
+    (tmp_path / "images" / "other").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "other" / "a.png"), np.zeros((40, 60), np.uint8))
+    content["images"][2]["file_name"] = "other/a.png"
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    assert [open_labelled("coco", tmp_path)[i].mask for i in range(3)] == [
+        None
+    ] * 3  # a.png could be either's
+    (tmp_path / "masks" / "other").mkdir()
+    cv2.imwrite(str(tmp_path / "masks" / "other" / "a.png"), np.ones((40, 60), np.uint8))
+    masks = {sample.name: sample.mask for sample in (open_labelled("coco", tmp_path)[i] for i in range(3))}
+    assert masks["run/a.png"] is None
+    assert masks["other/a.png"].all()
+
+
+def test_coco_picture_is_refused_by_its_header_before_it_is_decoded(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    path = tmp_path / "images" / "c.png"
+    whole = path.read_bytes()
+    header = whole[12:16] + (8000).to_bytes(4, "big") * 2 + whole[24:29]
+    path.write_bytes(whole[:12] + header + zlib.crc32(header).to_bytes(4, "big") + whole[33:])
+    with pytest.raises(DataError, match="8000 x 8000 px, the annotations say 60 x 40"):
+        open_labelled("coco", tmp_path)[0]
+
+
+@pytest.mark.parametrize("shape", [(1000, 1000, 32768, 4), (3, 1_000_000, 64), (3, 64, 64, 4000)])
+def test_hdf5_sizes_are_refused_before_anything_is_read(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with h5py.File(tmp_path / "large.hdf5", "w") as file:
+        file.create_dataset("test", shape, np.float32, chunks=True)  # takes no room until it is written
+    with (
+        h5py.File(tmp_path / "large.hdf5") as file,
+        pytest.raises(DataError, match="must have 3 or 4 dimensions"),
+    ):
+        dataset(file, "test", (3, 4))
 
 
 def test_coco_says_what_is_wrong(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from cath_training import cases, report
 from cath_training.cases import Frame
 from cath_training.catheters import Damage, on_sequences
 from cath_training.data.coco import CocoSource
+from cath_training.data.copies import without_copies
 from cath_training.evaluate import Evaluation, evaluate, evaluate_sequence
 from cath_training.export import add_figures
 from cath_training.recorded import judge_recorded
@@ -49,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--angiograms", type=Path, default=Path("../shared/data/angiograms"), help="folder of real angiograms"
     )
     parser.add_argument(
-        "--angiograms-from", type=int, default=700, help="index of the first one training never saw"
+        "--angiograms-from",
+        type=int,
+        default=700,
+        help="index of the first one training never saw; copies of earlier ones among them are left out",
     )
     parser.add_argument(
         "--cache", type=Path, default=Path("out/eval"), help="where drawn frames are kept (default out/eval)"
@@ -99,6 +103,11 @@ def run(args: argparse.Namespace) -> int:
         raise CathError(
             f"expected --frames of 1 or more and --threads of 0 or more, got {args.frames}, {args.threads}"
         )
+    names = [_name(path) for path in args.data]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CathError(
+            f"data: several are called {', '.join(twice)}, which names their figures: rename them, or judge one at a time"
+        )
     groups = {_name(path): judge_recorded(path) for path in args.data} if args.recorded else _judge(args)
     if not groups:
         raise CathError("--recorded: name the bags that hold a node's answers")
@@ -127,7 +136,8 @@ def _judge(args: argparse.Namespace) -> dict[str, Evaluation]:
     with _perceptor(args) as perceptor:
         if args.data:
             return {_name(path): _on(perceptor, path) for path in args.data}
-        unseen = sorted(args.angiograms.glob("*.jpg"))[args.angiograms_from :]
+        paths = sorted(args.angiograms.glob("*.jpg"))
+        unseen = without_copies(paths[args.angiograms_from :], paths[: args.angiograms_from])
         frames = cases.synthetic(args.first_seed, args.frames, unseen, cache=args.cache)
         name = "synthetic, processed" if args.processed else "synthetic"
         frames = cases.processed(frames) if args.processed else frames
@@ -160,7 +170,7 @@ def _facts(args: argparse.Namespace) -> dict[str, str]:
         return facts | {"data": ", ".join(path.name for path in args.data)}
     return facts | {
         "synthetic frames": f"{args.frames} from seed {args.first_seed} on",
-        "angiograms": f"from number {args.angiograms_from} on",
+        "angiograms": f"from number {args.angiograms_from} on, without copies of earlier ones",
     }
 
 

@@ -1,9 +1,11 @@
 """A bank of projected geometry on disk, made once: attenuation maps, masks, electrodes and backgrounds."""
 
+import contextlib
 import hashlib
 import inspect
 import json
 import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,14 +110,32 @@ def make(cache: Path, size: BankSize, seed: int, angiograms: list[Path]) -> Bank
         size = replace(size, ct=0)
     folder = cache / f"bank-{_fingerprint(size, seed, angiograms)}"
     if not (folder / "complete.json").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        _write_scenes(folder, size.catheters, seed)
-        _write_clutter(folder, size.clutter, seed)
-        rng = np.random.default_rng([seed, 3])
-        behind = [background.bank(rng, size.procedural, angiograms)]
-        if size.ct:
-            behind.append(ct.backgrounds(rng, size.ct))
-        np.save(folder / "backgrounds.npy", np.concatenate(behind))
-        (folder / "complete.json").write_text(json.dumps({"seed": seed, "angiograms": len(angiograms)}))
+        cache.mkdir(parents=True, exist_ok=True)
+        # Written aside and moved: another run may be making the same.
+        with tempfile.TemporaryDirectory(dir=cache, prefix=f"{folder.name}.") as part:
+            _write(Path(part), size, seed, angiograms)
+            _put_in_place(Path(part), folder)
     return Bank.load(folder)
+
+
+def _write(folder: Path, size: BankSize, seed: int, angiograms: list[Path]) -> None:
+    _write_scenes(folder, size.catheters, seed)
+    _write_clutter(folder, size.clutter, seed)
+    rng = np.random.default_rng([seed, 3])
+    behind = [background.bank(rng, size.procedural, angiograms)]
+    if size.ct:
+        behind.append(ct.backgrounds(rng, size.ct))
+    np.save(folder / "backgrounds.npy", np.concatenate(behind))
+    (folder / "complete.json").write_text(json.dumps({"seed": seed, "angiograms": len(angiograms)}))
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    """Move a bank's files to where they belong, unless another run was first."""
+    whole = part / "whole"
+    whole.mkdir()
+    for file in [file for file in part.iterdir() if file.is_file()]:
+        file.rename(whole / file.name)
+    if not (folder / "complete.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is there and not empty
+        whole.rename(folder)

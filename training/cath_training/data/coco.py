@@ -1,11 +1,13 @@
 """Own annotations: COCO JSON with boxes or key points of electrodes, and masks as PNG files."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 
 from cath_perception.image import check_size
@@ -22,8 +24,9 @@ class CocoSource(LabelledSource):
     """Images of one COCO file.
 
     Beside ``annotations.json`` (``folder`` may also be the JSON file itself) lie the images, in ``images/`` or where
-    ``file_name`` says from the JSON's folder, and masks ``masks/<name of the image>.png`` (0 is no catheter); images
-    without such a file have no mask.
+    ``file_name`` says from the JSON's folder, and masks ``masks/<file_name, as PNG>`` (0 is no catheter), or
+    ``masks/<name of the image>.png`` where no other image of that name is in another folder; images without such a
+    file have no mask.
 
     Annotations of the categories named ``electrode`` (or of those in ``categories``) are electrodes: each ``bbox``, or
     each visible key point where there are ``keypoints``. ``"attributes": {"catheter": TYPE}`` names its catheter.
@@ -54,16 +57,24 @@ class CocoSource(LabelledSource):
             labelled = bool(wanted) and image.get("electrodes", True)
             self._boxes.append(_boxes(rows.get(int(image["id"]), []), image) if labelled else None)
         self.groups = [_group(image) for image in self.images]
+        self._names = Counter(Path(str(image["file_name"])).stem for image in self.images)
 
     def __getitem__(self, index: int) -> LabelledImage:
         entry = self.images[index]
         size = int(entry["width"]), int(entry["height"])
         path = self._inside(str(entry["file_name"]))
         image = _picture(path, size)
-        mask_path = self._root / "masks" / f"{path.stem}.png"
-        mask = _picture(mask_path, size) > 0 if mask_path.exists() else None
+        mask_path = self._mask(Path(str(entry["file_name"])))
+        mask = None if mask_path is None else _picture(mask_path, size) > 0
         boxes, kinds = self._boxes[index] or (None, ())
         return LabelledImage(image, boxes, mask, index, str(entry["file_name"]), kinds)
+
+    def _mask(self, name: Path) -> Path | None:
+        """The mask of the image called ``name``."""
+        own, plain = (self._root / "masks" / path for path in (name.with_suffix(".png"), f"{name.stem}.png"))
+        if own.is_file() and own.resolve().is_relative_to(self._root.resolve()):
+            return own
+        return plain if plain.is_file() and self._names[name.stem] == 1 else None
 
     def _inside(self, name: str) -> Path:
         """The image called ``name``, which must lie below the JSON's folder."""
@@ -114,12 +125,17 @@ def _boxes(notes: list[dict[str, Any]], image: dict[str, Any]) -> tuple[NDArray[
 
 
 def _picture(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
-    """A grey image ``(H, W)`` 0..1 of 8 or 16 bits."""
+    """A grey image ``(H, W)`` 0..1 of 8 or 16 bits; its size is checked before it is decoded."""
+    try:
+        with PIL.Image.open(path) as file:
+            found = file.size
+    except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: expected an image: {error}") from error
+    if found != size:
+        raise DataError(f"{path}: is {found[0]} x {found[1]} px, the annotations say {size[0]} x {size[1]}")
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DataError(f"{path}: expected an image, OpenCV cannot read it")
     if image.shape[::-1] != size:
-        raise DataError(
-            f"{path}: is {image.shape[1]} x {image.shape[0]} px, the annotations say {size[0]} x {size[1]}"
-        )
+        raise DataError(f"{path}: its header says {size[0]} x {size[1]} px and its pixels are others")
     return np.asarray(image, np.float32) / np.float32(255 if image.dtype == np.uint8 else 65535)

@@ -1,5 +1,6 @@
 """HDF5 files as the loaders read them: plain numeric data sets of bounded size, nothing else."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from cath_perception.image import MAX_SIDE
 from cath_training.data.labelled import DataError
 
 MOST_IMAGES = 1_000_000
+_MOST_CHANNELS = 4
 
 
 def open_file(path: Path) -> Any:
@@ -34,12 +36,17 @@ def dataset(file: Any, key: str, ndim: tuple[int, ...]) -> Any:
         raise DataError(f"{file.filename}: expected a data set '{key}', it holds {held}: name its key")
     if found.dtype.kind not in "buif" or found.external:
         raise DataError(f"{file.filename}: '{key}' must hold plain numbers in this file, got {found.dtype}")
-    if found.ndim not in ndim or max(found.shape) > MOST_IMAGES or sorted(found.shape)[-2] > MAX_SIDE:
+    if found.ndim not in ndim or found.shape[0] > MOST_IMAGES or not _bounded(found.shape[1:]):
         raise DataError(
             f"{file.filename}: '{key}' must have {' or '.join(map(str, ndim))} dimensions, up to {MOST_IMAGES} images "
             f"of {MAX_SIDE} px; got {found.shape}"
         )
     return found
+
+
+def _bounded(shape: tuple[int, ...]) -> bool:
+    """Whether a picture ``(H, W[, C])``, or a volume's ``(H, W)``, is of a size that there is."""
+    return max(shape[:2]) <= MAX_SIDE and math.prod(shape[2:]) <= _MOST_CHANNELS
 
 
 def highest(data: Any, channel: int | None = None) -> float:
