@@ -28,6 +28,7 @@ _WIDTH_PX = 8.0
 _FLIP, _SETTLED = -6.0, 30.0
 """The balance of frames that showed the tip at this end at which it is changed to the other, and its greatest value."""
 
+_UNKNOWN = np.array((np.nan, np.nan))
 _COLUMNS = (
     "keys",
     "places",
@@ -42,6 +43,7 @@ _COLUMNS = (
     "host",
     "aside",
     "shadow",
+    "shape",
 )
 
 
@@ -58,6 +60,7 @@ class Track:
         elsewhere, host: ``(N,)`` part of the last frames in which it lay on another track's shaft, and the id of that one.
         aside: ``(N,)`` part of the last frames in which it lay on a shaft of the track's own that is not its main one.
         shadow: ``(N,)`` part of the last frames in which it was not seen, but another right beside it was.
+        shape: ``(N, 2)`` where the electrodes were in the past, turned and shifted anyhow; NaN where that is not known.
         earlier: ``(N, N)`` evidence that the slot of the row comes before that of the column.
         line: the newest centreline, from the tip.
         turns: how often it was turned round.
@@ -87,6 +90,7 @@ class Track:
         self.confirmed, self.seen = np.zeros(count, bool), np.ones(count, bool)
         self.elsewhere, self.shadow = np.zeros(count), np.zeros(count)
         self.host, self.aside = np.full(count, -1), np.zeros(count)
+        self.shape = np.full((count, 2), np.nan)
         self.earlier = np.triu(np.ones((count, count)), 1) - np.tril(np.ones((count, count)), -1)
 
     @property
@@ -181,7 +185,7 @@ class Track:
         if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
             return -1
         measured = seen.positions[row], seen.boxes[row], seen.scores[row], seen.sigmas[row]
-        return self._insert((*measured, 1.0, 1.0, False, True, 0.0, -1, 0.0, 0.0))
+        return self._insert((*measured, 1.0, 1.0, False, True, 0.0, -1, 0.0, 0.0, _UNKNOWN))
 
     def take(self, other: Track, slot: int) -> int:
         """A slot of another track with all that is known of it. Returns its key here; -1 where another slot is."""
@@ -189,7 +193,9 @@ class Track:
         if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
             return -1
         values = {name: getattr(other, name)[slot] for name in _COLUMNS[1:]}
-        return self._insert((*(values | {"elsewhere": 0.0, "host": -1, "aside": 0.0}).values(),))
+        return self._insert(
+            (*(values | {"elsewhere": 0.0, "host": -1, "aside": 0.0, "shape": _UNKNOWN}).values(),)
+        )
 
     def _insert(self, values: tuple[Any, ...]) -> int:
         """A slot with the values of all columns but its key, which is returned."""

@@ -16,6 +16,7 @@ from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
 from cath_perception.shafts import Shafts
+from cath_perception.shape import mend
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
 from cath_perception.types import Catheter, CatheterStatus, PerceptionResult
@@ -220,6 +221,7 @@ class CatheterTracker:
             self._names[track.id].forget_lost(track.keys.tolist())
             shafts.line_for(n, track, pairs, seen, shift)
         exchange(self._tracks, self._names, seen)
+        mend(self._frame, [t for t in self._tracks if t.seen.any()], self._names, seen)
         for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
             owner = shafts.owner[seen.shafts[new]]
             if owner >= 0 and not self._names[self._tracks[owner].id].closed:
