@@ -40,7 +40,7 @@ def mend(turn: int, tracks: Sequence[Track], names: Mapping[int, Naming], seen: 
         return
     off = np.hypot(*(track.places - expected).T) > _OFF * track.reach
     if names[track.id].settled:
-        for slot in np.flatnonzero(off & track.seen & names[track.id].claims(track.keys)).tolist():
+        for slot in np.flatnonzero(off & names[track.id].claims(track.keys)).tolist():
             _bring_back(track, slot, expected[slot], tracks, names, seen)
     _remember(track, off)
 
@@ -103,9 +103,8 @@ def _bring_back(
     row = int(away.argmin())
     if away[row] > _THERE * track.reach or seen.track[row] == track.id:
         return
-    wrong = int(np.flatnonzero((seen.track == track.id) & (seen.key == track.keys[slot]))[0])
+    wrong = np.flatnonzero((seen.track == track.id) & (seen.key == track.keys[slot]))
     owner = next((t for t in tracks if t.id == seen.track[row] and seen.key[row] >= 0), None)
-    left = True
     if owner is not None:
         theirs = int(np.flatnonzero(owner.keys == seen.key[row])[0])
         wanted = _expected(owner)
@@ -113,10 +112,10 @@ def _bring_back(
         near = _OFF * owner.reach
         if names[owner.id].claims(owner.keys)[theirs] and math.dist(seen.positions[row], place) <= near:
             return
-        left = math.dist(seen.positions[wrong], place) > near
-        _put(owner, theirs, None if left else wrong, place, seen)
-    if left:
-        seen.track[wrong], seen.key[wrong] = -1, -1
+        theirs_now = next((int(w) for w in wrong if math.dist(seen.positions[w], place) <= near), None)
+        _put(owner, theirs, theirs_now, place, seen)
+    left = wrong[seen.track[wrong] == track.id]
+    seen.track[left], seen.key[left] = -1, -1
     _put(track, slot, row, expected, seen)
 
 
