@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats, consensus, rigid, rotation, squared_distances
+from cath_perception.alignment import Floats, consensus, rigid
+from cath_perception.compiled import compiled
 from cath_perception.naming import Naming
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
@@ -34,15 +35,16 @@ def mend(turn: int, tracks: Sequence[Track], names: Mapping[int, Naming], seen: 
     if not tracks:
         return
     track = tracks[turn % len(tracks)]
-    expected = _expected(track)
-    if expected is None:
+    if (pose := _pose(track)) is None:
         _begin(track)
         return
+    expected = _bent(track.shape, track.places, *pose)
     off = np.hypot(*(track.places - expected).T) > _OFF * track.reach
-    if names[track.id].settled:
+    if off.any() and names[track.id].settled:
         for slot in np.flatnonzero(off & names[track.id].claims(track.keys)).tolist():
             _bring_back(track, slot, expected[slot], tracks, names, seen)
-    _remember(track, off)
+        pose = _pose(track) or pose
+    _remember(track.shape, track.places, track.seen & track.believed, off, *pose[1:])
 
 
 def _begin(track: Track) -> None:
@@ -52,42 +54,68 @@ def _begin(track: Track) -> None:
         track.shape[fresh] = track.places[fresh]
 
 
-def _pose(track: Track) -> tuple[float, Floats, NDArray[np.intp]] | None:
-    """Rotation and shift from the remembered shape to what is seen, and which slots fit it; None if too few do."""
+def _pose(track: Track) -> tuple[NDArray[np.intp], float, float, float] | None:
+    """The slots whose places fit the shape, its rotation (rad) and shift (px); None if too few do."""
     known = np.flatnonzero(track.seen & np.isfinite(track.shape[:, 0]))
     if len(known) < _FEWEST:
         return None
     kept = known[consensus(track.shape[known], track.places[known], _OFF * track.reach)]
     if len(kept) < _FEWEST:
         return None
-    return *rigid(track.shape[kept], track.places[kept]), kept
+    angle, (x, y) = rigid(track.shape[kept], track.places[kept])
+    return kept, angle, x, y
 
 
 def _expected(track: Track) -> Floats | None:
-    """``(N, 2)`` where the shape has the slots, bent as their neighbours are; new ones where they are. None if unknown."""
-    if (pose := _pose(track)) is None:
-        return None
-    angle, shift, kept = pose
-    new = np.isnan(track.shape[:, :1])
-    placed = np.where(new, track.places, track.shape @ rotation(angle).T + shift)
-    near = 1.0 / (squared_distances(placed, placed[kept]) + _SOFT)
-    near[kept, np.arange(len(kept))] = 0.0
-    near /= np.maximum(near.sum(axis=1, keepdims=True), 1e-12)
-    return np.where(new, placed, placed + near @ (track.places[kept] - placed[kept]))
+    """``(N, 2)`` where the shape has the slots, see ``_bent``; None if that is not known."""
+    pose = _pose(track)
+    return None if pose is None else _bent(track.shape, track.places, *pose)
 
 
-def _remember(track: Track, off: NDArray[np.bool_]) -> None:
-    """Bring the shape up to date."""
-    if (pose := _pose(track)) is None:
-        return
-    angle, shift, _ = pose
-    back = (track.places - shift) @ rotation(angle)
-    new = np.isnan(track.shape[:, 0])
-    rate = np.where(new, 1.0, np.where(off, _OFF_RATE, _RATE)) * (track.seen & track.believed)
-    known = np.where(new[:, None], back, track.shape)
-    shape = known + rate[:, None] * (back - known)
-    shape[new & (rate == 0.0)] = np.nan
-    track.shape = shape
+@compiled("(f8[:, ::1], f8[:, ::1], i8[::1], f8, f8, f8)")
+def _bent(shape: Floats, places: Floats, kept: NDArray[np.intp], angle: float, x: float, y: float) -> Floats:
+    """``(N, 2)`` where the shape has the slots, bent as its ``kept`` neighbours are; new ones where they are."""
+    c, s = math.cos(angle), math.sin(angle)
+    placed = places.copy()
+    for n in range(len(shape)):
+        if not math.isnan(shape[n, 0]):
+            placed[n, 0] = c * shape[n, 0] - s * shape[n, 1] + x
+            placed[n, 1] = s * shape[n, 0] + c * shape[n, 1] + y
+    bent = placed.copy()
+    for n in range(len(shape)):
+        total, right, down = 1e-12, 0.0, 0.0
+        for k in kept:
+            if k != n and not math.isnan(shape[n, 0]):
+                away = (placed[n, 0] - placed[k, 0]) ** 2 + (placed[n, 1] - placed[k, 1]) ** 2
+                near = 1.0 / (away + _SOFT)
+                total += near
+                right += near * (places[k, 0] - placed[k, 0])
+                down += near * (places[k, 1] - placed[k, 1])
+        bent[n, 0] += right / total
+        bent[n, 1] += down / total
+    return bent
+
+
+@compiled("(f8[:, ::1], f8[:, ::1], b1[::1], b1[::1], f8, f8, f8)")
+def _remember(
+    shape: Floats,
+    places: Floats,
+    told: NDArray[np.bool_],
+    off: NDArray[np.bool_],
+    angle: float,
+    x: float,
+    y: float,
+) -> None:
+    """Take what is seen of the slots that are ``told`` into the shape, in place."""
+    c, s = math.cos(angle), math.sin(angle)
+    for n in range(len(shape)):
+        if told[n]:
+            u, v = places[n, 0] - x, places[n, 1] - y
+            back = c * u + s * v, c * v - s * u
+            rate = _OFF_RATE if off[n] else _RATE
+            for axis in range(2):
+                known = back[axis] if math.isnan(shape[n, axis]) else shape[n, axis]
+                shape[n, axis] = known + rate * (back[axis] - known)
 
 
 def _bring_back(
