@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import cv2
+import psutil
 import pytest
 from node.harness import fresh_domain
 
@@ -16,6 +17,8 @@ from cath_perception.bags import BagReader
 
 pytestmark = pytest.mark.ros
 SOURCE = "synthetic:seconds=1,rate=10,size=192,seed=2"
+ENDINGS = {signal.SIGINT: 0, signal.SIGTERM: 128 + signal.SIGTERM}
+"""The exit code of each signal."""
 
 
 def cath(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -93,15 +96,29 @@ def test_bench_writes_what_it_measured(folder: Path, demo: Path, bundle: Path) -
     assert "| openvino | 20 |" in report.read_text()
 
 
-def test_node_command_ends_cleanly_on_ctrl_c(folder: Path, bundle: Path) -> None:
+def _hearing_signals() -> None:
+    """What runs in the background ignores SIGINT, and its children do; a terminal's do not."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(("number", "code"), ENDINGS.items())
+def test_node_command_ends_cleanly_and_its_node_with_it(
+    folder: Path, bundle: Path, number: signal.Signals, code: int
+) -> None:
     environment = os.environ | {"ROS_DOMAIN_ID": str(fresh_domain()), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "cath_perception.cli", "node", "--model", str(bundle)]
     log = folder / "node.txt"
     with log.open("wb") as file:
-        child = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(
+            command, env=environment, stdout=file, stderr=subprocess.STDOUT, preexec_fn=_hearing_signals
+        )
         end = time.monotonic() + 60
         while "NO_INPUT" not in log.read_text() and time.monotonic() < end:
             time.sleep(0.1)  # the node says so a second after it was activated
-        child.send_signal(signal.SIGINT)
-        assert child.wait(30) == 0, log.read_text()
+        nodes = psutil.Process(child.pid).children(recursive=True)
+        assert nodes
+        child.send_signal(number)
+        assert child.wait(30) == code, log.read_text()
+        assert not psutil.wait_procs(nodes, 5.0)[1]
     assert "NO_INPUT" in log.read_text()

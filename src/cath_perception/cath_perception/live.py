@@ -98,7 +98,11 @@ class Process:
 
 
 class Session:
-    """A ROS node of this process and the children it watches; leaving the ``with`` block ends them all."""
+    """A ROS node of this process and the children it watches; leaving the ``with`` block ends them all.
+
+    For the main thread. SIGTERM and SIGHUP leave it as Ctrl-C does, with exit code 128 and the signal's number: children
+    have sessions of their own, and would go on without anybody.
+    """
 
     def __init__(self, name: str) -> None:
         self._context = rclpy.Context()
@@ -107,18 +111,29 @@ class Session:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._children: list[Process] = []
+        self._ended_by: list[signal.Signals] = []
 
     def __enter__(self) -> "Session":
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if (
+                signal.getsignal(number) is signal.SIG_DFL
+            ):  # else it is ignored, as nohup has it, or somebody's
+                signal.signal(number, _leave)
+                self._ended_by.append(number)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for number in self._ended_by:
+            signal.signal(number, signal.SIG_IGN)  # a second one does not cut the clean end short
         for child in reversed(self._children):
             child.stop()
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
+        for number in self._ended_by:
+            signal.signal(number, signal.SIG_DFL)
 
     def start(self, command: Sequence[str], log: Path | None) -> Process:
         """Run ``command`` until the session ends."""
@@ -178,6 +193,10 @@ class Session:
         self.change_state(Transition.TRANSITION_CONFIGURE, child, CONFIGURE_S)
         self.change_state(Transition.TRANSITION_ACTIVATE, child, ANSWER_S)
         return child
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def stamp_of_cdr(data: bytes) -> int:
