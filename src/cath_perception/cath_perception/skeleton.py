@@ -117,8 +117,9 @@ def merge(graph: Graph, within: Callable[[Branch], bool]) -> bool:
     parent: dict[int, int] = {}
 
     def root(node: int) -> int:
-        while parent.get(node, node) != node:
-            node = parent[node]
+        while (above := parent.get(node, node)) != node:
+            parent[node] = parent.get(above, above)  # shorter every time: a noisy mask has thousands in a row
+            node = above
         return node
 
     for branch in short:
