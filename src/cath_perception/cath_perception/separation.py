@@ -28,6 +28,9 @@ _STEADY_S = 2.0
 _BEAT, _LEAST_BEAT, _FIRST_BEAT = 0.1, 0.3, 10.0
 """The same of each harmonic in a second, as a part of the heartbeat; the least heartbeat, and what one may be before any is
 known, px."""
+_STRANGE, _STRANGE_FRAMES = 25.0, 2
+"""A displacement whose squared distance from the expected one is so many times its variance is left out, unless it is one of
+more than so many running: then the breathing's place leapt there (another reference frame, say)."""
 _SLOW, _PHASE_AT = 6, 6 + 4 * _HARMONICS
 _SIZE = _PHASE_AT + 2
 """The state: place, velocity and acceleration of the breathing in x and in y; of each harmonic the cosine's and the sine's
@@ -40,7 +43,8 @@ class RespiratoryCardiacFilter:
     The beat's shape (harmonics of the heart's rate) changes slowly, but no beat is as long as the one before; its
     harmonics keep in step because they share one phase. The mean rate is that of the strongest periodic motion of the last
     8 s that is no breathing; before 3 s are seen the whole displacement counts as respiratory. The constant part of a beat
-    cannot be told from breathing and stays with it.
+    cannot be told from breathing and stays with it. One displacement far from all that is expected (a frame's
+    electrodes taken for others) says nothing of either.
 
     Attributes:
         heart_hz: the mean rate; None where it is not known.
@@ -56,7 +60,7 @@ class RespiratoryCardiacFilter:
         self._past: deque[tuple[float, float, float]] = deque(maxlen=_MOST_SAMPLES)
         self._time: float | None = None
         self._looked = -np.inf
-        self._others, self._known_at = 0, math.inf
+        self._others, self._strange, self._known_at = 0, 0, math.inf
         self.heart_hz: float | None = None
 
     def update(self, displacement: Floats, time_s: float) -> tuple[Floats, Floats]:
@@ -67,7 +71,15 @@ class RespiratoryCardiacFilter:
         self._past.append((time_s, x, y))
         self._find_rate(time_s)
         free = 1.0 if time_s > self._known_at + _STEADY_S else 0.0
-        cardiac = np.array(_step(self._state, self._covariance, x, y, since, self.heart_hz or 0.0, free))
+        _predict(self._state, self._covariance, since, self.heart_hz or 0.0, free)
+        strange = _surprise(self._state, self._covariance, x, y) > _STRANGE
+        self._strange = self._strange + 1 if strange else 0
+        if self._strange > _STRANGE_FRAMES:
+            leap = np.array((x, y)) - self._state[[0, 3]]
+            self._covariance[[0, 3], [0, 3]] += leap * leap
+        if not 0 < self._strange <= _STRANGE_FRAMES:
+            _take_in(self._state, self._covariance, x, y)
+        cardiac = np.array(_heartbeat(self._state))
         return displacement - cardiac, cardiac
 
     def _find_rate(self, now: float) -> None:
@@ -96,26 +108,37 @@ class RespiratoryCardiacFilter:
         self.heart_hz = rate
 
 
-@compiled("(f8[::1], f8[:, ::1], f8, f8, f8, f8, f8)")
-def _step(
-    state: Floats, covariance: Floats, x: float, y: float, since: float, hz: float, free: float
-) -> tuple[float, float]:
-    """Take in a displacement x, y (px) ``since`` s after the last, in place; the heartbeat's part of it.
+@compiled("(f8[::1], f8[:, ::1], f8, f8)")
+def _surprise(state: Floats, covariance: Floats, x: float, y: float) -> float:
+    """Squared distance of a displacement x, y (px) from the expected one, over its variance."""
+    slope, surprise = np.zeros(_SIZE), 0.0
+    for axis, place in enumerate((x, y)):
+        off = place - state[3 * axis] - _beat(state, axis, slope)
+        surprise += off * off / (_NOISE_PX * _NOISE_PX + slope @ (covariance @ slope))
+    return surprise
 
-    ``hz``: the heart's mean rate; 0 where it is not known. ``free``: 1 where beats may differ in length, 0 where not.
-    """
-    _predict(state, covariance, since, hz, free)
+
+@compiled("(f8[::1], f8[:, ::1], f8, f8)")
+def _take_in(state: Floats, covariance: Floats, x: float, y: float) -> None:
+    """Correct the state by a displacement x, y (px), in place."""
     slope = np.zeros(_SIZE)
-    off = x - state[0] - _beat(state, 0, slope)
-    _correct(state, covariance, slope, off)
-    off = y - state[3] - _beat(state, 1, slope)
-    _correct(state, covariance, slope, off)
+    for axis, place in enumerate((x, y)):
+        _correct(state, covariance, slope, place - state[3 * axis] - _beat(state, axis, slope))
+
+
+@compiled("(f8[::1],)")
+def _heartbeat(state: Floats) -> tuple[float, float]:
+    """The heartbeat's part of the displacement, x and y."""
+    slope = np.zeros(_SIZE)
     return _beat(state, 0, slope), _beat(state, 1, slope)
 
 
-@compiled()
+@compiled("(f8[::1], f8[:, ::1], f8, f8, f8)")
 def _predict(state: Floats, covariance: Floats, since: float, hz: float, free: float) -> None:
-    """Move the state on, in place."""
+    """Move the state on by ``since`` s, in place.
+
+    ``hz``: the heart's mean rate; 0 where it is not known. ``free``: 1 where beats may differ in length, 0 where not.
+    """
     turn = 2.0 * math.pi * hz * since
     kept = math.exp(-since / _RATE_S)
     state[_PHASE_AT] = (state[_PHASE_AT] + turn) % (2.0 * math.pi)

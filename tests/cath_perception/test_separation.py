@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from cath_perception.separation import RespiratoryCardiacFilter
+
+DT = 1 / 15
+
+
+def test_breathing_and_heartbeat_are_told_apart_from_the_past_alone():
+    parts, split = [], RespiratoryCardiacFilter()
+    rng = np.random.default_rng(2)
+    for t in np.arange(0, 30, DT):
+        breath = 12.0 * np.array((0.1, 1.0)) * np.sin(2 * np.pi * 0.25 * t)
+        beat = 4.0 * np.array((1.0, 0.3)) * np.sin(2 * np.pi * 1.2 * t)
+        parts.append((breath, beat, *split.update(breath + beat + rng.normal(0, 0.2, 2), t)))
+    breath, beat, slow, fast = np.array(parts)[90:].transpose(1, 0, 2)
+    assert split.heart_hz == pytest.approx(1.2, abs=0.06)
+    assert np.corrcoef(slow.ravel(), breath.ravel())[0, 1] > 0.98
+    assert np.corrcoef(fast.ravel(), beat.ravel())[0, 1] > 0.95
+
+
+def test_a_weak_heartbeat_is_not_taken_for_the_harmonics_of_deep_breathing():
+    split = RespiratoryCardiacFilter()
+    rng = np.random.default_rng(5)
+    for t in np.arange(0, 20, DT):
+        breath = 45.0 * (0.5 - 0.5 * np.cos(2 * np.pi * 0.3 * t)) ** 1.4
+        beat = 1.5 * np.sin(2 * np.pi * 1.3 * t)
+        split.update(np.array((0.1, 1.0)) * breath + np.array((1.0, 0.2)) * beat + rng.normal(0, 0.2, 2), t)
+    assert split.heart_hz == pytest.approx(1.3, abs=0.06)
+
+
+def test_a_beat_that_comes_early_or_late_is_still_a_beat():
+    split, rng = RespiratoryCardiacFilter(), np.random.default_rng(3)
+    parts, begun, length = [], 0.0, 0.8
+    for t in np.arange(0, 40, DT):
+        while t >= begun + length:
+            begun, length = begun + length, 0.8 * (1 + 0.04 * rng.uniform(-2, 2))
+        bump = 0.5 - 0.5 * np.cos(2 * np.pi * min((t - begun) / length / 0.55, 1.0))
+        beat, breath = np.array((8.0, 3.0)) * bump, np.array((2.0, 25.0)) * np.sin(2 * np.pi * 0.25 * t)
+        parts.append((beat, split.update(beat + breath + rng.normal(0, 0.2, 2), t)[1]))
+    beat, found = np.array(parts)[150:].transpose(1, 0, 2)
+    off = (found - found.mean(axis=0)) - (beat - beat.mean(axis=0))
+    assert np.sqrt(np.square(off).sum(axis=1).mean()) < 0.2 * np.sqrt(
+        np.square(beat - beat.mean(axis=0)).sum(axis=1).mean()
+    )
+
+
+def test_a_single_look_at_another_rate_does_not_upset_the_heartbeat():
+    split = RespiratoryCardiacFilter()
+    for rate in (1.2, 0.8, 1.2, 0.8, 0.8, 1.225):
+        split._note_rate(rate)
+    assert split.heart_hz == 1.225
+    for _ in range(3):
+        split._note_rate(0.8)
+    assert split.heart_hz == 0.8
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["one wrong frame", "another reference frame"])
+@pytest.mark.parametrize("rate", [15.0, 30.0])
+def test_a_leap_of_the_displacement_does_not_upset_the_heartbeat(rate, stays):
+    split, rng, off = RespiratoryCardiacFilter(), np.random.default_rng(4), []
+    for n in range(int(25 * rate)):
+        t = n / rate
+        breath = np.array((1.0, 0.5)) * 6.0 * np.sin(2 * np.pi * 0.25 * t)
+        beat = 5.0 * np.array((np.sin(2 * np.pi * 1.2 * t), 0.5 * np.cos(2 * np.pi * 1.2 * t)))
+        leap = np.array((24.0, 18.0)) * (t >= 15.0 if stays else n == int(15 * rate))
+        off.append(np.abs(split.update(breath + beat + leap + rng.normal(0, 0.2, 2), t)[1] - beat).max())
+    assert max(off[int(10 * rate) :]) < 1.5
