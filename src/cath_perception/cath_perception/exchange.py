@@ -40,10 +40,13 @@ def _give_back(
     strange = (track.elsewhere > _STRANGE_PIECE) & (track.frames >= MATURE)
     if not strange.any():
         return
-    closed = [host in known and names[host].closed for host in track.host.tolist()]
+    hosts = [known.get(host) for host in track.host.tolist()]
+    closed = [
+        h is not None and (names[h.id].closed or h.status is not CatheterStatus.DETECTED) for h in hosts
+    ]
     strange &= ~names[track.id].claims(track.keys) & ~np.array(closed)
     nameless = names[track.id].nameless and np.array(
-        [host in known and names[host].type[0] is not None for host in track.host.tolist()]
+        [h is not None and names[h.id].type[0] is not None for h in hosts]
     )
     strange &= (track.believed.sum() <= _PIECE) | (track.elsewhere > _STRANGE) | nameless
     for key, host in zip(track.keys[strange].tolist(), track.host[strange].tolist(), strict=True):
