@@ -6,7 +6,6 @@ import pytest
 from cath_perception.alignment import rigid, rotation
 from cath_perception.motion import MotionEstimator
 from cath_perception.recognition import Recognizer
-from cath_perception.separation import RespiratoryCardiacFilter
 from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Electrode
 
@@ -115,55 +114,6 @@ def test_the_reference_can_be_set_and_ends_with_the_scene():
     assert not run(CS).valid
 
 
-def test_breathing_and_heartbeat_are_told_apart_from_the_past_alone():
-    parts, split = [], RespiratoryCardiacFilter()
-    rng = np.random.default_rng(2)
-    for t in np.arange(0, 30, DT):
-        breath = 12.0 * np.array((0.1, 1.0)) * np.sin(2 * np.pi * 0.25 * t)
-        beat = 4.0 * np.array((1.0, 0.3)) * np.sin(2 * np.pi * 1.2 * t)
-        parts.append((breath, beat, *split.update(breath + beat + rng.normal(0, 0.2, 2), t)))
-    breath, beat, slow, fast = np.array(parts)[90:].transpose(1, 0, 2)
-    assert split.heart_hz == pytest.approx(1.2, abs=0.06)
-    assert np.corrcoef(slow.ravel(), breath.ravel())[0, 1] > 0.98
-    assert np.corrcoef(fast.ravel(), beat.ravel())[0, 1] > 0.95
-
-
-def test_a_weak_heartbeat_is_not_taken_for_the_harmonics_of_deep_breathing():
-    split = RespiratoryCardiacFilter()
-    rng = np.random.default_rng(5)
-    for t in np.arange(0, 20, DT):
-        breath = 45.0 * (0.5 - 0.5 * np.cos(2 * np.pi * 0.3 * t)) ** 1.4
-        beat = 1.5 * np.sin(2 * np.pi * 1.3 * t)
-        split.update(np.array((0.1, 1.0)) * breath + np.array((1.0, 0.2)) * beat + rng.normal(0, 0.2, 2), t)
-    assert split.heart_hz == pytest.approx(1.3, abs=0.06)
-
-
-def test_a_beat_that_comes_early_or_late_is_still_a_beat():
-    split, rng = RespiratoryCardiacFilter(), np.random.default_rng(3)
-    parts, begun, length = [], 0.0, 0.8
-    for t in np.arange(0, 40, DT):
-        while t >= begun + length:
-            begun, length = begun + length, 0.8 * (1 + 0.04 * rng.uniform(-2, 2))
-        bump = 0.5 - 0.5 * np.cos(2 * np.pi * min((t - begun) / length / 0.55, 1.0))
-        beat, breath = np.array((8.0, 3.0)) * bump, np.array((2.0, 25.0)) * np.sin(2 * np.pi * 0.25 * t)
-        parts.append((beat, split.update(beat + breath + rng.normal(0, 0.2, 2), t)[1]))
-    beat, found = np.array(parts)[150:].transpose(1, 0, 2)
-    off = (found - found.mean(axis=0)) - (beat - beat.mean(axis=0))
-    assert np.sqrt(np.square(off).sum(axis=1).mean()) < 0.2 * np.sqrt(
-        np.square(beat - beat.mean(axis=0)).sum(axis=1).mean()
-    )
-
-
-def test_a_single_look_at_another_rate_does_not_upset_the_heartbeat():
-    split = RespiratoryCardiacFilter()
-    for rate in (1.2, 0.8, 1.2, 0.8, 0.8, 1.225):
-        split._note_rate(rate)
-    assert split.heart_hz == 1.225
-    for _ in range(3):
-        split._note_rate(0.8)
-    assert split.heart_hz == 0.8
-
-
 def test_a_wrong_electrode_does_not_move_the_answer():
     run = Run().settled()
     for step in range(1, 9):  # within reach each time, so that it is followed
@@ -206,3 +156,54 @@ def test_a_catheter_of_pairs_that_goes_on_by_a_gap_does_not_slip_by_an_electrode
     motion = run(moved(CS, x1 - x0, y1 - y0))
     assert motion.translation.tolist() == pytest.approx([x1 - x0, y1 - y0], abs=0.05)
     assert motion.quality == pytest.approx(1.0)
+
+
+def bare(original):
+    """The catheter's shaft alone."""
+    return catheter([], original.centerline.points)
+
+
+def test_electrodes_that_come_back_on_a_moving_shaft_are_not_taken_for_their_neighbours():
+    """The track went on with its last speed as long as only its shaft was seen."""
+    run, other = Run(), straight([2, 5, 2], 4.0, at=(330, 330), angle=1.2)
+    for k in range(60):
+        shift = 8.0 * np.sin(2 * np.pi * 1.2 * k * DT)
+        run(moved(CS, shift, shift / 2), moved(other, shift, shift / 2))
+    for k in range(60, 84):
+        shift = 8.0 * np.sin(2 * np.pi * 1.2 * k * DT)
+        whole = moved(CS, shift, shift / 2)
+        motion = run(bare(whole) if k < 78 else whole, moved(other, shift, shift / 2))
+        if k >= 78:
+            first = 8.0 * np.sin(2 * np.pi * 1.2 * motion.reference_time_s)
+            assert motion.valid
+            assert motion.translation.tolist() == pytest.approx([shift - first, (shift - first) / 2], abs=0.5)
+
+
+@pytest.mark.parametrize("gaps", [[2, 5] * 4 + [2], [1.5, 5] * 4 + [1.5], [4] * 9])
+@pytest.mark.parametrize("leap", [-24.0, -20.0, 16.0, 20.0, 25.0])
+def test_a_catheter_that_may_have_leapt_by_a_spacing_is_no_reference_until_it_is_numbered_anew(gaps, leap):
+    run, even = Run(), straight(gaps, at=(150, 150))
+    for _ in range(60):
+        assert run(even).valid or run.frame < 20
+    there = leap * np.array((np.cos(0.3), np.sin(0.3)))
+    motions = [run(moved(even, *there)) for _ in range(60)]
+    for motion in motions:
+        assert not motion.valid or motion.translation.tolist() == pytest.approx(there.tolist(), abs=0.5)
+    assert motions[-1].valid
+
+
+@pytest.mark.parametrize("gaps", [[4] * 9, [2, 5] * 4 + [2], [2, 8] * 4 + [2]])
+def test_a_reference_without_its_last_electrode_is_known_again_from_the_other_end(gaps):
+    run, other = Run(), straight([2, 5, 2], 4.0, at=(300, 330), angle=1.2)
+    whole = straight(gaps, at=(150, 150))
+    for _ in range(60):
+        run(whole, other)
+    run(moved(whole, 0.0, 0.0, keep=range(9)), other)
+    reference = run.motion.set_reference()
+    for _ in range(80):
+        run(other)
+    for _ in range(60):
+        motion = run(catheter(whole.electrodes[::-1], whole.centerline.points[::-1]), other)
+    assert motion.valid
+    assert motion.reference_time_s == reference
+    assert np.hypot(*motion.translation) < 0.1

@@ -304,3 +304,48 @@ def test_pieces_of_an_unknown_catheter_that_lie_on_a_known_ones_shaft_at_times_j
         ("coronary_sinus", 10),
         ("quadripolar", 4),
     ]
+
+
+def test_frames_in_a_burst_begin_no_scene(tracker):
+    """Stamps a fraction of a millisecond apart make any shift a huge velocity."""
+    for i in range(40):
+        shift = 8 * np.sin(0.4 * i)
+        tracker.update(seen(moved(CS, shift, 0), moved(ABLATION, shift, 0)), i * DT)
+    scene = tracker.scene
+    for time_s in (39 * DT + 1e-4, 40 * DT):
+        result = tracker.update(seen(moved(CS, shift + 1, 0), moved(ABLATION, shift + 1, 0)), time_s)
+        assert (tracker.scene, sorted(by_id(result))) == (scene, [0, 1])
+
+
+def test_index_and_centreline_turn_round_in_the_same_frame(tracker):
+    """As they do for catheters that wait for their turn to be examined, too."""
+    several = [straight([2, 5] * 4 + [2], at=(60, 60 + 90 * k), angle=0.2) for k in range(4)]
+    flipped = [catheter(c.electrodes[::-1], c.centerline.points[::-1]) for c in several]
+    for i in range(160):
+        result = tracker.update(seen(*(flipped if i >= 60 else several)), i * DT)
+        for found in result.catheters:
+            line, electrodes = found.centerline.points, found.electrodes
+            along = np.array((electrodes[-1].x - electrodes[0].x, electrodes[-1].y - electrodes[0].y))
+            assert along @ (line[-1] - line[0]) > 0
+    assert result.catheters[0].electrodes[0].x == pytest.approx(several[0].electrodes[-1].x)
+
+
+def test_an_electrode_forgotten_in_the_frame_in_which_another_catheter_needs_it(tracker):
+    """A slot in another's shadow is dropped, though its sighting fills a gap of the first catheter."""
+    gap = CS.electrodes[4]
+    across = np.array((-np.sin(0.3), np.cos(0.3)))
+    shaft = np.array((gap.x, gap.y)) + np.arange(-60, 60, 3.0)[:, None] * across
+
+    def crossing(places):
+        return catheter(
+            [Electrode(*(np.array((gap.x, gap.y)) + s * across), 8.0, 8.0, 0.9) for s in places], shaft
+        )
+
+    whole = moved(CS, 0, 0, keep=[n for n in range(10) if n != 4])
+    near = 3.6
+    for i in range(20):
+        tracker.update(seen(whole), i * DT)
+    for i, (aside, places) in enumerate([(5, (0, near))] * 2 + [(5, (near,))] * 3 + [(0, (0,))] * 4, 20):
+        there = crossing([p + aside for p in (*places, 40)])
+        result = tracker.update(seen(whole, there), i * DT)
+    assert len(by_id(result)[0].electrodes) == 10

@@ -26,6 +26,8 @@ _ALL, _ENOUGH, _FEW = 0.8, 0.5, 0.3
 """Part of the electrodes usually seen of a track that must be found at the expected place so as not to search (a catheter
 with pairs of rings that went on by a gap finds every other one at its neighbour's place); part of all electrodes for the
 track to be there though a search finds nothing better, and for it to be seen."""
+_USUAL = 0.7
+"""An electrode counts as usually seen in so much of the frames at least: for a while its shaft alone may have been seen."""
 _FAINT = 0.8
 """A faint electrode is looked for within this part of the reach."""
 _OTHER_SHAFT = 0.25
@@ -221,7 +223,7 @@ def _is_there(
             for j in range(len(every)):
                 missed = min(missed, (places[i, 0] - every[j, 0]) ** 2 + (places[i, 1] - every[j, 1]) ** 2)
             total[n] += 1.0
-            usual[n] += shares[i]
+            usual[n] += max(shares[i], _USUAL)
             if missed <= reach[n] ** 2:
                 hits[n] += 1.0
                 off[n] += missed

@@ -116,11 +116,9 @@ class MotionEstimator:
         if reference is None or not any(c.id == reference.identity and _seen(c) for c in catheters):
             return self._nothing()
         places = tracker.landmarks(reference.identity)
-        if len(places) < _FEWEST:
+        if len(places) < _FEWEST or tracker.slipped(reference.identity):
             return self._nothing()
-        if not reference.numbers:
-            reference = replace(reference, numbers=tracker.numbers(reference.identity))
-            self._reference = reference
+        reference = self._reference = _renumbered(reference, places, tracker.numbers(reference.identity))
         self._seen = (reference.identity, time_s, places)
         return self._measured(reference, places, time_s)
 
@@ -193,6 +191,19 @@ def _fitted(before: Places, now: Places) -> _Fit | None:
     return _Fit(angle, shift, residual, share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2))
 
 
+def _renumbered(reference: _Reference, places: Places, numbers: Mapping[int, int]) -> _Reference:
+    """The reference with the numbers its catheter has now, if these fit better: it may have slipped by an electrode."""
+    if not reference.numbers:
+        return replace(reference, numbers=numbers)
+    if all(reference.numbers.get(key, n) == n for key, n in numbers.items()):
+        return reference
+    again = _known_again(reference, reference.identity, places, numbers)
+    if again is None:
+        return reference
+    fit, before = _fitted(again.places, places), _fitted(reference.places, places)
+    return again if fit is not None and (before is None or fit.quality > before.quality) else reference
+
+
 def _known_again(
     reference: _Reference, identity: int, places: Places, numbers: Mapping[int, int]
 ) -> _Reference | None:
@@ -204,8 +215,8 @@ def _known_again(
     if not old:
         return None
     fits = []
+    last = max((*reference.numbers.values(), *numbers.values()), default=0)
     for backwards in (False, True):
-        last = max(old)
         turned = {key: last - n if backwards else n for key, n in numbers.items()}
         before = {key: reference.places[old[n]] for key, n in turned.items() if n in old}
         fit = _fitted(before, places)

@@ -66,7 +66,7 @@ class Naming:
         self._ways: dict[tuple[int, int], float] = {}
         self._parting = Parting()
         self.strangers: tuple[int, ...] = ()
-        self.shared = False
+        self.shared = self._lost = False
 
     @property
     def settled(self) -> bool:
@@ -85,6 +85,7 @@ class Naming:
             self.layout is not None
             and self.layout.count >= _MANY
             and len(self.claimed) == self.layout.count
+            and not self._lost
             and self.settled
         )
 
@@ -117,7 +118,9 @@ class Naming:
     def forget_lost(self, keys: Collection[int]) -> None:
         """A layout is given up once fewer than half of its slots are left among the track's ``keys``."""
         own = self._own
-        if own and 2 * sum(key in keys for key in own) < len(own):
+        left = sum(key in keys for key in own)
+        self._lost = left < len(own)
+        if 2 * left < len(own):
             self._forget_layout()
 
     def _forget_layout(self) -> None:
@@ -138,7 +141,6 @@ class Naming:
     def examine(self, track: Track, frame: int) -> None:
         """Look at the track as it is now: its order, its type, and which electrodes are missing."""
         self.looked_at, self.looks = frame, self.looks + 1
-        self._turn(track)
         line = None if track.line is None else track.line.points.astype(np.float64)
         if self.examined != track.believed_keys:
             self.examined = track.believed_keys
@@ -217,7 +219,7 @@ class Naming:
         self.weight = min(self.weight, 1.0)
         return part
 
-    def _turn(self, track: Track) -> None:
+    def turn(self, track: Track) -> None:
         """Number from the other end where the track was turned round."""
         if self._turns != track.turns:
             self._turns = track.turns
@@ -270,6 +272,7 @@ class Naming:
         best = reading.best
         other = self._recognizer.read(seen.reversed()).best
         track.note_facing(float(np.clip(best - other, -3.0, 3.0)))
+        self.turn(track)
 
     def _note(self, scores: Floats) -> None:
         self.weight = min(self.weight + 1.0, _MEMORY)
@@ -295,6 +298,8 @@ class Naming:
         number = int(reading.templates[self._kind])
         indices = tuple(reading.places[self._kind].tolist())
         layout = Layout(keys, indices, len(self._recognizer.templates[number].centres), number)
+        if self._lost and len(layout.own) == layout.count:
+            self._votes.clear()  # what the others counted is gone, and nothing is missing from this one
         self._votes = {old: votes * _FADING for old, votes in self._votes.items() if votes > 0.1}
         self._votes[layout] = self._votes.get(layout, 0.0) + 1.0
         self.layout = max(self._votes, key=lambda key: self._votes[key])

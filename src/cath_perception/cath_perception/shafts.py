@@ -19,6 +19,8 @@ Points = NDArray[np.float32]
 _SAMPLES = 24
 _AT_END = 3.0
 """A catheter's first electrode is so near to its end, in widths of the shaft."""
+_GAP = 1.3
+"""Neighbouring electrodes are no farther apart than this part of the widest gap seen."""
 _SHARED = 0.5
 """What a frame tells of the tip where another catheter is on the same shaft, beside others."""
 
@@ -73,6 +75,28 @@ class Shafts:
         if trend:
             side = _tip_side(seen, shaft, track.id, line, track.line.width)
             track.note_facing(side if trend > 0 else -side)
+
+
+def slipped(seen: Sightings, track: int, keys: Sequence[int]) -> bool:
+    """Whether the electrodes of a track, whose slots' ``keys`` are in their order, may have been taken for their neighbours.
+
+    Something then lies on the shaft beyond the electrode at one end, no farther off than electrodes are from each other,
+    and that at the other end is not seen.
+    """
+    mine = np.flatnonzero(seen.track == track)
+    row = dict(zip(seen.key[mine].tolist(), mine.tolist(), strict=True))
+    found = [row[key] for key in keys if key in row]
+    if len(found) < 2 or (keys[0] in row and keys[-1] in row):
+        return False
+    on_shaft = mine[(seen.shafts[mine] == seen.shafts[found[-1]]) & (seen.shafts[mine] >= 0)]
+    others = on_shaft[~np.isin(seen.key[on_shaft], keys)]
+    step = _GAP * np.hypot(*np.diff(seen.positions[found], axis=0).T).max()
+    forwards = 1 if seen.ranks[found[-1]] > seen.ranks[found[0]] else -1
+    for end, opposite, outwards in ((found[0], keys[-1], -forwards), (found[-1], keys[0], forwards)):
+        near = np.hypot(*(seen.positions[others] - seen.positions[end]).T) < step
+        if opposite not in row and (near & (outwards * (seen.ranks[others] - seen.ranks[end]) > 0)).any():
+            return True
+    return False
 
 
 @compiled("(i8[:, :], i8[::1], i8[::1], i8)")

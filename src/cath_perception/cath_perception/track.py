@@ -22,7 +22,8 @@ _APART = 0.6
 """Electrodes are farther apart than this part of the reach."""
 _BESIDE = 0.8
 """A slot within this part of the reach of another that was seen is in its shadow."""
-_DAMPING_S = 0.15
+_DAMPING_S, _LEAST_S = 0.15, 0.02
+"""How long a velocity lasts that is not seen anew, and the shortest time over which one is told, as stamps may bunch."""
 _SMOOTHING = 0.2
 _WIDTH_PX = 8.0
 _FLIP, _SETTLED = -6.0, 30.0
@@ -143,8 +144,10 @@ class Track:
         before, self.places = self.places, carried(expected, alike, pairs, seen.positions)
         found, every = _taken_in(pairs, *newest, before, self.places, *own)
         since = time_s - self.seen_at
-        if len(pairs) and since > 0:
-            self.velocity = 0.4 * self.velocity + 0.6 / since * found
+        if not len(pairs):  # only its shaft is seen, which does not tell a velocity
+            self.velocity = self.velocity * math.exp(-max(since, 0.0) / _DAMPING_S)
+        elif since > 0:
+            self.velocity = 0.4 * self.velocity + 0.6 / max(since, _LEAST_S) * found
         self.seen_at, self.status = time_s, CatheterStatus.DETECTED
         self.hits += 1
         return every

@@ -15,7 +15,7 @@ from cath_perception.exchange import exchange
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
-from cath_perception.shafts import Shafts
+from cath_perception.shafts import Shafts, slipped
 from cath_perception.shape import mend
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
@@ -80,6 +80,7 @@ class CatheterTracker:
         self._next_id = 0
         self._frame = 0
         self._time: float | None = None
+        self._seen: Sightings | None = None
         self._size = (0, 0)
         self._course: list[tuple[float, list[float]]] = []
 
@@ -88,7 +89,7 @@ class CatheterTracker:
         self._tracks.clear()
         self._names.clear()
         self._course.clear()
-        self._time = None
+        self._time = self._seen = None
         self.scene += 1
 
     def landmarks(self, identity: int) -> dict[int, tuple[float, float]]:
@@ -104,6 +105,11 @@ class CatheterTracker:
                 name = self._names[identity]
                 return {key: found[key] for key in name.claimed if key in found} if name.settled else found
         return {}
+
+    def slipped(self, identity: int) -> bool:
+        """Whether a catheter's electrodes may have been taken for their neighbours in the newest frame; see ``slipped``."""
+        name = self._names.get(identity)
+        return name is not None and self._seen is not None and slipped(self._seen, identity, name.claimed)
 
     def numbers(self, identity: int) -> dict[int, int]:
         """Which electrode of its type, from the tip, each landmark of a catheter is; none before the type is settled."""
@@ -136,6 +142,7 @@ class CatheterTracker:
         self._count_rest(seen, shafts)
         self._forget(time_s)
         self._look()
+        self._seen = seen
         return reported(result, self._tracks, self._names, seen, time_s, self.limits.forget_s)
 
     def _begin(self, result: PerceptionResult, time_s: float) -> None:
@@ -218,8 +225,10 @@ class CatheterTracker:
             shift = track.see(pairs, found[n].expected, seen, time_s)
             main = shafts.main.get(n, -1)
             track.count(*lying(pairs, seen.shafts, owners, ids, len(track.keys), n, main))
+            seen.key[(seen.track == track.id) & ~np.isin(seen.key, track.keys)] = -1
             self._names[track.id].forget_lost(track.keys.tolist())
             shafts.line_for(n, track, pairs, seen, shift)
+            self._names[track.id].turn(track)
         exchange(self._tracks, self._names, seen)
         mend(self._frame, [t for t in self._tracks if t.seen.any()], self._names, seen)
         for new in np.flatnonzero((seen.track < 0) & (seen.shafts >= 0)).tolist():
