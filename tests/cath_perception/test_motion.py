@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -119,7 +117,7 @@ def test_a_wrong_electrode_does_not_move_the_answer():
     for step in range(1, 9):  # within reach each time, so that it is followed
         strayed = moved(CS, 2.0 * step, 0.0)
         rings = list(strayed.electrodes)
-        rings[9] = replace(rings[9], x=rings[9].x - 0.4 * step, y=rings[9].y + 1.2 * step)
+        rings[9] = rings[9]._replace(x=rings[9].x - 0.4 * step, y=rings[9].y + 1.2 * step)
         motion = run(catheter(rings, strayed.centerline.points))
     assert motion.translation.tolist() == pytest.approx([16.0, 0.0], abs=0.05)
     assert motion.residual < 0.05

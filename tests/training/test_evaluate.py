@@ -93,7 +93,7 @@ class Fading:
             for n in range(6)
         ]
         clear = [e for e in rings if e.score >= self.electrode_threshold]
-        named = tuple(replace(e, catheter=0, index=n) for n, e in enumerate(clear))
+        named = tuple(e._replace(catheter=0, index=n) for n, e in enumerate(clear))
         faint = tuple(e for e in rings if e.score < self.electrode_threshold)
         return PerceptionResult(
             128, 128, named, (Catheter(0, named, Centerline(line, 4.0), 0.9),), None, faint=faint

@@ -194,7 +194,7 @@ def consensus(before: Floats, now: Floats, off: float) -> NDArray[np.bool_]:
     All, where one rigid motion fits them. Else the largest set that fits the motion of any two of them (RANSAC without
     chance, as points are few), fitted again.
     """
-    kept = _off(before, now, np.ones(len(before), bool)) <= off
+    kept = deviations(before, now) <= off
     if kept.all() or len(before) < 3:
         return kept
     first, second = before @ (1.0, 1.0j), now @ (1.0, 1.0j)
@@ -206,6 +206,11 @@ def consensus(before: Floats, now: Floats, off: float) -> NDArray[np.bool_]:
     fitting = np.minimum(away / off, 1.0).sum(axis=1)
     kept = away[int(fitting.argmin())] <= off
     return _off(before, now, kept) <= off
+
+
+def deviations(before: Floats, now: Floats) -> Floats:
+    """``(N,)`` how far paired points are from where the rigid motion of all takes them, px."""
+    return _off(before, now, np.ones(len(before), bool))
 
 
 @compiled("(f8[:, ::1], f8[:, ::1], b1[::1])")

@@ -72,8 +72,8 @@ def _arcs(points: Floats, count: Ints) -> Floats:
     arcs, first = np.zeros(len(points)), 0
     for n in range(len(count)):
         for i in range(first + 1, first + count[n]):
-            step = math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
-            arcs[i] = arcs[i - 1] + step
+            x, y = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
+            arcs[i] = arcs[i - 1] + math.sqrt(x * x + y * y)
         first += count[n]
     return arcs
 
@@ -84,6 +84,7 @@ def _passes(
 ) -> tuple[Ints, Ints, Floats, Floats]:
     """Every place within reach at which a shaft passes each position: where each position's begin, and of every place
     the shaft, the length along it in px, and the distance aside in widths."""
+    steps = _longest_steps(arcs, count)
     room = len(positions) * (len(points) // 2 + len(count))  # as many nearest points as there can be
     begins, shaft = np.zeros(len(positions) + 1, np.int64), np.empty(room, np.int64)
     place, aside, found = np.empty(room), np.empty(room), 0
@@ -92,22 +93,37 @@ def _passes(
         first = 0
         for n in range(len(count)):
             last = first + count[n] - 1
-            reach, before = ((_REACH + 0.5) * width[n]) ** 2, np.inf
-            here = (points[first, 0] - x) ** 2 + (points[first, 1] - y) ** 2
-            for at in range(first, last + 1):
+            reach, before, at = (_REACH + 0.5) * width[n], np.inf, first
+            while at <= last:
+                here = (points[at, 0] - x) ** 2 + (points[at, 1] - y) ** 2
+                ahead = int((math.sqrt(here) - reach) / steps[n])
+                if ahead > 0:  # so many more points are out of reach
+                    before, at = np.inf, at + ahead
+                    continue
                 after = np.inf
                 if at < last:
                     after = (points[at + 1, 0] - x) ** 2 + (points[at + 1, 1] - y) ** 2
                 # The nearest of its neighbourhood; of two equally near the former.
-                if here <= reach and before > here and after >= here:
+                if here <= reach * reach and before > here and after >= here:
                     shaft[found] = n
                     place[found], aside[found] = _beside(points, arcs, first, last, at, x, y)
                     aside[found] /= width[n]
                     found += aside[found] <= _REACH
-                before, here = here, after
+                before, at = here, at + 1
             first = last + 1
         begins[row + 1] = found
     return begins, shaft[:found].copy(), place[:found].copy(), aside[:found].copy()
+
+
+@compiled()
+def _longest_steps(arcs: Floats, count: Ints) -> Floats:
+    """The longest way from one point of each curve to its next, px; above 0."""
+    steps, first = np.full(len(count), 1e-9), 0
+    for n in range(len(count)):
+        for i in range(first + 1, first + count[n]):
+            steps[n] = max(steps[n], arcs[i] - arcs[i - 1])
+        first += count[n]
+    return steps
 
 
 @compiled()

@@ -27,7 +27,8 @@ _ALL, _ENOUGH, _FEW = 0.8, 0.5, 0.3
 with pairs of rings that went on by a gap finds every other one at its neighbour's place); part of all electrodes for the
 track to be there though a search finds nothing better, and for it to be seen."""
 _USUAL = 0.7
-"""An electrode counts as usually seen in so much of the frames at least: for a while its shaft alone may have been seen."""
+"""The electrode seen most counts as seen in so much of the frames at least, and the others with it: for a while their shaft
+alone may have been seen."""
 _FAINT = 0.8
 """A faint electrode is looked for within this part of the reach."""
 _OTHER_SHAFT = 0.25
@@ -216,20 +217,22 @@ def _is_there(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which tracks may be where they were expected, and which are so surely that no search is needed."""
     count = len(reach)
-    hits, total, usual, off = np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count)
+    hits, total, off = np.zeros(count), np.zeros(count), np.zeros(count)
+    usual, most = np.zeros(count), np.full(count, 1e-9)
     for i in range(len(places)):
         if known[i]:
             n, missed = owner[i], np.inf
             for j in range(len(every)):
                 missed = min(missed, (places[i, 0] - every[j, 0]) ** 2 + (places[i, 1] - every[j, 1]) ** 2)
             total[n] += 1.0
-            usual[n] += max(shares[i], _USUAL)
+            usual[n] += shares[i]
+            most[n] = max(most[n], shares[i])
             if missed <= reach[n] ** 2:
                 hits[n] += 1.0
                 off[n] += missed
     close = np.sqrt(off / np.maximum(hits, 1.0)) <= _CLOSE * reach
     there = (hits >= np.maximum(_ENOUGH * total, 1.0)) & close
-    return there, there & (hits >= _ALL * usual)
+    return there, there & (hits >= _ALL * usual * np.maximum(_USUAL / most, 1.0))
 
 
 @compiled()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from operator import itemgetter
 
 import numpy as np
@@ -41,6 +42,8 @@ _LONG_TIP = 1.36
 _TIP_SIZE = 0.4
 """What that counts for in finding the tip, in lengths of the shaft."""
 
+_Others = tuple[Floats, int, int]
+
 
 def group(
     electrodes: Sequence[Electrode], traces: Sequence[Trace], width: int, height: int
@@ -70,13 +73,13 @@ def group(
     shafts, owner, along = _with_ring(shafts, positions, owner, along)
     named = list(electrodes)
     catheters = []
+    every = _Points.of(shafts)
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
         shaft, places = _wound(*_entered(shaft, along[mine], shafts))
         largest = _largest([electrodes[i] for i in mine.tolist()], places)
-        others = [other for other in shafts if other is not shafts[number]]
-        points, places = _from_tip(shaft, places, largest, others, width, height)
-        ordered = mine[np.argsort(places, kind="stable")].tolist()
+        points, places = _from_tip(shaft, places, largest, every.others(number), width, height)
+        ordered = mine[places.argsort(kind="stable")].tolist()
         for index, which in enumerate(ordered):
             named[which] = _named(electrodes[which], number, index)
         rings = tuple(named[which] for which in ordered)
@@ -86,6 +89,23 @@ def group(
         line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width)
         catheters.append(Catheter(number, rings, line, score))
     return tuple(named), tuple(catheters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """The points ``(N, 2)`` of shaft after shaft, and where those of each begin."""
+
+    points: Floats
+    begins: list[int]
+
+    @classmethod
+    def of(cls, shafts: Sequence[Trace]) -> _Points:
+        points = np.concatenate([shaft.points for shaft in shafts]) if shafts else np.empty((0, 2))
+        return cls(np.ascontiguousarray(points), [0, *accumulate(len(shaft.points) for shaft in shafts)])
+
+    def others(self, number: int) -> _Others:
+        """All points but those from one index up to another."""
+        return self.points, self.begins[number], self.begins[number + 1]
 
 
 def _with_ring(
@@ -101,16 +121,28 @@ def _with_ring(
     mine, ellipse = ring
     most = int(np.bincount(owner[mine] + 1).argmax()) - 1
     missed = np.count_nonzero(owner[mine] != most)
-    others = np.setdiff1d(np.flatnonzero(owner == most), mine, assume_unique=True)
-    strange = np.count_nonzero(
-        squared_distances(positions[others], ellipse).min(axis=1) > (_BESIDE * width) ** 2
-    )
+    strange = _beside(positions, ellipse, owner == most, (_BESIDE * width) ** 2)
     if most >= 0 and missed < max(_MISSED * len(mine), _STRANGE) and strange < _STRANGE:
         return shafts, owner, along
     owner, along = owner.copy(), along.copy()
     nearest = squared_distances(positions[mine], ellipse).argmin(axis=1)
     owner[mine], along[mine] = len(shafts), arc_lengths(ellipse)[nearest]
     return [*shafts, Trace(ellipse, width, shafts[max(most, 0)].score, closed=True)], owner, along
+
+
+@compiled("(f8[:, ::1], f8[:, ::1], b1[::1], f8)")
+def _beside(positions: Floats, ellipse: Floats, which: NDArray[np.bool_], square: float) -> int:
+    """How many of these positions are farther from all points of an ellipse than the root of ``square``."""
+    count = 0
+    for i in range(len(positions)):
+        beside = which[i]
+        for j in range(len(ellipse) if beside else 0):
+            x, y = positions[i, 0] - ellipse[j, 0], positions[i, 1] - ellipse[j, 1]
+            if x * x + y * y <= square:
+                beside = False
+                break
+        count += beside
+    return count
 
 
 def _sorted(shafts: Sequence[Trace]) -> list[Trace]:
@@ -127,16 +159,18 @@ def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
     lies beyond where it closes, and the curve is run on to there."""
     if shaft.closed or len(places) < _RING_ELECTRODES:
         return shaft, places
-    along = arc_lengths(shaft.points)
-    for points, at, inner in (
-        (shaft.points, along, places),
-        (shaft.points[::-1], along[-1] - along[::-1], along[-1] - places),
+    at_end, at_start, end = _touches(shaft.points, shaft.width)
+    for start, points, inner in (
+        (at_end, shaft.points, places),
+        (at_start, shaft.points[::-1], end - places),
     ):
-        start = _touches(points, at, shaft.width)
-        ring = np.sort(inner[inner >= start]) if start >= 0.0 else inner[:0]
+        if start < 0.0:
+            continue
+        ring = np.sort(inner[inner >= start])
         if len(ring) < _RING_ELECTRODES:
             continue
-        length = float(at[-1]) - start
+        at = arc_lengths(points)
+        length = end - start
         gaps = np.diff(ring, append=ring[0] + length)
         widest = int(gaps[:-1].argmax())
         usual = gaps[[(widest + step) % len(gaps) for step in (-2, -1, 1, 2)] + [-1]].max()
@@ -148,17 +182,26 @@ def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
     return shaft, places
 
 
-@compiled("(f8[:, :], f8[:], f8)")
-def _touches(points: Floats, along: Floats, width: float) -> float:
-    """Where along itself a curve comes back to with its end, -1 if nowhere."""
-    place, nearest, last = -1.0, np.inf, len(points) - 1
-    for i in range(last):
-        if along[i] >= along[last] - 6.0 * width:
-            break
-        square = (points[i, 0] - points[last, 0]) ** 2 + (points[i, 1] - points[last, 1]) ** 2
-        if square < nearest:
-            place, nearest = along[i], square
-    return place if nearest <= (1.5 * width) ** 2 else -1.0
+@compiled("(f8[:, :], f8)")
+def _touches(points: Floats, width: float) -> tuple[float, float, float]:
+    """Where along itself a curve comes back to with its end, and with its start, counted from its end; -1 if nowhere. And
+    its length."""
+    last, arcs = len(points) - 1, np.zeros(len(points))
+    for i in range(1, len(points)):
+        x, y = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
+        arcs[i] = arcs[i - 1] + math.sqrt(x * x + y * y)
+    limit = (1.5 * width) ** 2
+    places, squares = [-1.0, -1.0], [limit, limit]
+    for i in range(len(points)):
+        if arcs[i] < arcs[last] - 6.0 * width:
+            square = (points[i, 0] - points[last, 0]) ** 2 + (points[i, 1] - points[last, 1]) ** 2
+            if square < squares[0]:
+                places[0], squares[0] = arcs[i], square
+        if arcs[i] > 6.0 * width:
+            square = (points[i, 0] - points[0, 0]) ** 2 + (points[i, 1] - points[0, 1]) ** 2
+            if square <= squares[1]:  # of two equally near the later, which is the former from the end
+                places[1], squares[1] = arcs[last] - arcs[i], square
+    return places[0], places[1], arcs[last]
 
 
 def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
@@ -174,7 +217,7 @@ def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
 
 
 def _from_tip(
-    shaft: Trace, along: Floats, largest: int, others: Sequence[Trace], width: int, height: int
+    shaft: Trace, along: Floats, largest: int, others: _Others, width: int, height: int
 ) -> tuple[Floats, Floats]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
     length = length_of(shaft)
@@ -186,7 +229,7 @@ def _from_tip(
 
 
 def _tip_is_start(
-    shaft: Trace, parts: Floats, largest: int, others: Sequence[Trace], width: int, height: int
+    shaft: Trace, parts: Floats, largest: int, others: _Others, width: int, height: int
 ) -> bool:
     """Electrodes (at these parts of the length) sit near the tip, one longer than the rest at it; the shaft enters at the
     border or comes out of another, which counts less."""
@@ -197,17 +240,21 @@ def _tip_is_start(
     start, end = float(parts.min()) - _TIP_SIZE * largest, 1.0 - float(parts.max())
     start, end = (
         part + _ENTERING * (edge <= _BORDER * shaft.width) + _LEANING * leans
-        for part, edge, leans in zip((start, end), inset, _leaning(ends, others, shaft.width), strict=True)
+        for part, edge, leans in zip((start, end), inset, _leaning(ends, *others, shaft.width), strict=True)
     )
     return start < end if start != end else inset[0] >= inset[1]
 
 
-def _leaning(ends: Floats, others: Sequence[Trace], width: float) -> list[bool]:
-    """Whether each of a shaft's two ends lies at another shaft."""
-    if not others:
-        return [False, False]
-    away = squared_distances(ends, np.concatenate([other.points for other in others])).min(axis=1)
-    return (away <= (_LEANS * width) ** 2).tolist()
+@compiled("(f8[:, ::1], f8[:, ::1], i8, i8, f8)")
+def _leaning(ends: Floats, points: Floats, first: int, last: int, width: float) -> tuple[bool, bool]:
+    """Whether each of a shaft's two ends lies at another shaft: at a point that is none from ``first`` up to ``last``."""
+    at_start, at_end, limit = False, False, (_LEANS * width) ** 2
+    for i in range(len(points)):
+        if i < first or i >= last:
+            x, y = points[i]
+            at_start |= (ends[0, 0] - x) ** 2 + (ends[0, 1] - y) ** 2 <= limit
+            at_end |= (ends[1, 0] - x) ** 2 + (ends[1, 1] - y) ** 2 <= limit
+    return at_start, at_end
 
 
 def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trace, Floats]:

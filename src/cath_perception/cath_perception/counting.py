@@ -9,6 +9,10 @@ from cath_perception.compiled import compiled
 
 Floats = NDArray[np.float64]
 
+MATURE = 6
+"""Frames after which an electrode, or a catheter, is known well enough to be believed or not."""
+_LATE = 10
+"""The same for an electrode that was not there when the track began."""
 _MEMORY = 20
 _CONFIRMED, _CANDIDATE, _DROPPED = 0.6, 0.35, 0.25
 _DOUBLE = 0.4
@@ -16,13 +20,14 @@ _DOUBLE = 0.4
 
 
 @compiled(
-    "(b1[::1], i8[::1], b1[::1], f8[::1], f8[:, :], f8, f8[::1], f8[::1], f8[::1], i8[::1], f8[::1], f8[::1], b1[::1])"
+    "(b1[::1], i8[::1], b1[::1], i8[::1], i8, f8[:, :], f8, f8[::1], f8[::1], f8[::1], i8[::1], f8[::1], f8[::1], b1[::1])"
 )
 def counted(
     seen: NDArray[np.bool_],
     host_now: NDArray[np.int64],
     aside_now: NDArray[np.bool_],
-    needed: Floats,
+    keys: NDArray[np.int64],
+    born_with: int,
     places: Floats,
     beside: float,
     frames: Floats,
@@ -38,7 +43,7 @@ def counted(
     Args:
         seen, frames, share, elsewhere, host, aside, shadow, confirmed: the track's.
         host_now, aside_now: as ``Track.count`` takes them.
-        needed: ``(N,)`` frames after which a slot may be believed in.
+        keys, born_with: the slots' names, and how many were there from the beginning.
         places, beside: ``(N, 2)``, and the square of the distance within which one is in another's shadow, px.
     """
     kept, double = np.ones(len(seen), np.bool_), 0
@@ -51,11 +56,12 @@ def counted(
         host[n] = host_now[n] if away else host[n]
         aside[n] += seen[n] * weight * (aside_now[n] - aside[n])
         shadow[n] += weight * (_in_shadow(n, seen, places, beside) - shadow[n])
-        confirmed[n] = frames[n] >= needed[n] and share[n] >= (_DROPPED if confirmed[n] else _CONFIRMED)
+        needed = MATURE if keys[n] < born_with else _LATE
+        confirmed[n] = frames[n] >= needed and share[n] >= (_DROPPED if confirmed[n] else _CONFIRMED)
         kept[n] = confirmed[n] or frames[n] < 3 or share[n] >= _CANDIDATE
         double = n if shadow[n] > shadow[double] else double
-    if len(seen) and shadow[double] > _DOUBLE and frames[double] >= needed[double]:
-        kept[double] = False
+    if len(seen) and shadow[double] > _DOUBLE:
+        kept[double] &= frames[double] < (MATURE if keys[double] < born_with else _LATE)
     return kept
 
 

@@ -158,10 +158,20 @@ def _filtered(
 
 
 @compiled("(f8[:, :],)")
+def length(points: Floats) -> float:
+    """Of the curve through ``(N, 2)`` points."""
+    along = 0.0
+    for i in range(1, len(points)):
+        x, y = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
+        along += math.sqrt(x * x + y * y)
+    return along
+
+
+@compiled("(f8[:, :],)")
 def arc_lengths(points: Floats) -> Floats:
     """Length along the curve from its start to each of ``(N, 2)`` points."""
     along = np.zeros(len(points))
     for i in range(1, len(points)):
-        step = math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
-        along[i] = along[i - 1] + step
+        x, y = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
+        along[i] = along[i - 1] + math.sqrt(x * x + y * y)
     return along

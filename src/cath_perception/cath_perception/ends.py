@@ -9,7 +9,7 @@ import numpy as np
 
 from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
-from cath_perception.curves import Curves, Floats, arc_lengths
+from cath_perception.curves import Curves, Floats, length
 from cath_perception.paths import greedy_pairs
 from cath_perception.skeleton import Vector, turning
 
@@ -124,7 +124,7 @@ def _spacing(shaft: Trace) -> float:
 
 def length_of(shaft: Trace) -> float:
     """Along the shaft, px."""
-    return float(arc_lengths(shaft.points)[-1])
+    return length(shaft.points)
 
 
 def direction(points: Floats, side: int) -> Floats:

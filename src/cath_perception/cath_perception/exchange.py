@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cath_perception.alignment import mutual_pairs, squared_distances
+from cath_perception.counting import MATURE
 from cath_perception.naming import Naming
 from cath_perception.sightings import Sightings
-from cath_perception.track import MATURE, Track
+from cath_perception.track import Track
 from cath_perception.types import CatheterStatus
 
 _STRANGE, _PIECE, _STRANGE_PIECE = 0.6, 3, 0.4

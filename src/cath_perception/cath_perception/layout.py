@@ -33,6 +33,11 @@ class Layout:
         """The keys of the slots that are electrodes."""
         return tuple(key for key, index in zip(self.keys, self.indices, strict=True) if index >= 0)
 
+    @cached_property
+    def index(self) -> dict[int, int]:
+        """The index of each slot by its key."""
+        return dict(zip(self.keys, self.indices, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Filler:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cath_perception.alignment import Floats, consensus, rigid, rotation
+from cath_perception.alignment import Floats, consensus, deviations, rigid, rotation
+from cath_perception.counting import MATURE
 from cath_perception.separation import RespiratoryCardiacFilter
-from cath_perception.track import MATURE
 from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Catheter, CatheterStatus
 
@@ -185,8 +185,8 @@ def _fitted(before: Places, now: Places) -> _Fit | None:
         return None
     first, second = first[kept], second[kept]
     angle, shift = rigid(first, second)
-    off = second - first @ rotation(angle).T - shift
-    residual = float(np.sqrt(np.square(off).sum(axis=1).mean()))
+    off = deviations(first, second)
+    residual = math.sqrt(float(off @ off) / len(off))
     share = (2 * len(first) - len(common)) / len(before)  # one that is wrong speaks against one that fits
     return _Fit(angle, shift, residual, share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2))
 

@@ -101,8 +101,7 @@ class Naming:
 
     def claims(self, keys: NDArray[np.intp]) -> NDArray[np.bool_]:
         """``(N,)`` which of the slots the settled type has a place for."""
-        claimed = self.claimed
-        return np.array([key in claimed for key in keys.tolist()], bool)
+        return _among(keys, self.claimed)
 
     @property
     def _own(self) -> tuple[int, ...]:
@@ -112,7 +111,7 @@ class Naming:
         """The index of each of these slots, and the electrodes that are missing between them."""
         if self.layout is None or not (self.layout.keys == keys or self.settled):
             return range(len(keys)), ()
-        index = dict(zip(self.layout.keys, self.layout.indices, strict=True))
+        index = self.layout.index
         return [index.get(key, -1) for key in keys], tuple(f for f in self.fillers if f.key in keys)
 
     def forget_lost(self, keys: Collection[int]) -> None:
@@ -150,7 +149,7 @@ class Naming:
         look = self._look(track, shown, line)
         loop = loop_among(track, shown) if look.best < SURE else shown[:0]
         cutting = not self.settled and look.best < SURE and self._cut(track, shown, loop, line, look)
-        own = np.flatnonzero(track.believed & np.isin(track.keys, self._own))
+        own = np.flatnonzero(track.believed & _among(track.keys, self._own))
         if 3 <= len(own) < track.believed.sum():
             look = max(self._look(track, own, line), look, key=lambda one: one.best)
         if look.best < SURE and 0 < len(loop) < len(shown):
@@ -311,3 +310,8 @@ class Naming:
             )
         template = self._recognizer.templates[self.layout.template]
         self.fillers = fillers_of(track, self.layout, template, line)
+
+
+def _among(keys: NDArray[np.intp], some: tuple[int, ...]) -> NDArray[np.bool_]:
+    """``(N,)`` which keys are some of these; for a dozen far faster than ``np.isin``."""
+    return np.array([key in some for key in keys.tolist()], bool)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.alignment import squared_distances
 from cath_perception.compiled import compiled
 from cath_perception.curves import Floats
 
@@ -23,7 +22,8 @@ _OPENING = math.radians(100.0)
 """The widest gap between electrodes on a loop."""
 _UNEVEN = 0.35
 """How far the gaps between next but one electrodes are spread about their mean, as a part of it."""
-_POINTS = 90
+_TURN = np.linspace(0.0, 2.0 * np.pi, 90, endpoint=False)
+_COSINES, _SINES = np.cos(_TURN), np.sin(_TURN)
 
 
 def find_ring(positions: Floats, width: float) -> tuple[NDArray[np.intp], Floats] | None:
@@ -36,25 +36,23 @@ def find_ring(positions: Floats, width: float) -> tuple[NDArray[np.intp], Floats
     """
     if len(positions) < _FEWEST:
         return None
-    apart = squared_distances(positions, positions)
-    near = np.ascontiguousarray(apart.argsort(axis=1, kind="stable")[:, : _NEIGHBOURS + 1])
     positions = np.ascontiguousarray(positions)
-    ellipse = _best(positions, near, width)
+    ellipse = _best(positions, width)
     if ellipse[0] <= 0.0:
         return None
     mine = np.flatnonzero(_on(positions, ellipse, max(_OFF * width, _OFF_PX)))
-    turn = np.linspace(0.0, 2.0 * np.pi, _POINTS, endpoint=False)
     a, b, cos, sin, x, y = ellipse
-    u, v = a * np.cos(turn), b * np.sin(turn)
+    u, v = a * _COSINES, b * _SINES
     return mine, np.column_stack((x + cos * u - sin * v, y + sin * u + cos * v))
 
 
-@compiled("(f8[:, ::1], i8[:, ::1], f8)")
-def _best(positions: Floats, near: NDArray[np.int64], width: float) -> Floats:
+@compiled("(f8[:, ::1], f8)")
+def _best(positions: Floats, width: float) -> Floats:
     """The ellipse with most electrodes, as ``_laid`` has it; zeros if there is none."""
+    near = _neighbours(positions)
     best, most, state = np.zeros(6), _FEWEST - 1, 12345
     points, tolerance = np.empty((5, 2)), max(_OFF * width, _OFF_PX)
-    others = near.shape[1] - 1
+    others = near.shape[1]
     for trial in range(_TRIALS):
         row = trial % len(positions)
         picked = 0
@@ -63,7 +61,7 @@ def _best(positions: Floats, near: NDArray[np.int64], width: float) -> Floats:
             state = (1103515245 * state + 12345) % 2147483648
             if state / 2147483648.0 * (others - k) < 4 - picked:
                 picked += 1
-                points[picked] = positions[near[row, k + 1]]
+                points[picked] = positions[near[row, k]]
         ellipse = _laid(points)
         if not (_SMALLEST * width <= ellipse[0] <= _LARGEST * width and ellipse[1] >= _FLATTEST * ellipse[0]):
             continue
@@ -72,6 +70,27 @@ def _best(positions: Floats, near: NDArray[np.int64], width: float) -> Floats:
         if count > most and _is_even(np.sort(_angles(positions[on], ellipse))):
             best, most = ellipse, count
     return best
+
+
+@compiled()
+def _neighbours(positions: Floats) -> NDArray[np.int64]:
+    """``(N, M)`` the nearest others of each position, of equally near ones the former."""
+    count = len(positions)
+    most = min(_NEIGHBOURS, count - 1)
+    near, squares = np.empty((count, most), np.int64), np.empty(most)
+    for i in range(count):
+        found = 0
+        for j in range(count):
+            square = (positions[i, 0] - positions[j, 0]) ** 2 + (positions[i, 1] - positions[j, 1]) ** 2
+            if j == i or (found == most and square >= squares[most - 1]):
+                continue
+            at = min(found, most - 1)
+            while at > 0 and squares[at - 1] > square:
+                squares[at], near[i, at] = squares[at - 1], near[i, at - 1]
+                at -= 1
+            squares[at], near[i, at] = square, j
+            found = min(found + 1, most)
+    return near
 
 
 @compiled()

@@ -119,20 +119,37 @@ def _tip_side(seen: Sightings, shaft: int, track: int, line: Centerline, width: 
     A shaft was turned by all of its electrodes. With another catheter's before or after a track's on it, the end of the
     shaft where the track's electrodes are is where its tip is.
     """
-    there = np.flatnonzero(seen.shafts == shaft)
-    own = there[seen.track[there] == track]
-    others = seen.ranks[there[(seen.track[there] >= 0) & (seen.track[there] != track)]]
-    if not len(others):
+    (x, y), (u, v) = line.points[[0, -1]].tolist()
+    return _side(seen.positions, seen.shafts, seen.ranks, seen.track, shaft, track, (x, y, u, v), width)
+
+
+@compiled("(f8[:, ::1], i8[::1], i8[::1], i8[::1], i8, i8, UniTuple(f8, 4), f8)")
+def _side(
+    positions: Floats,
+    shafts: NDArray[np.intp],
+    ranks: NDArray[np.intp],
+    tracks: NDArray[np.intp],
+    shaft: int,
+    track: int,
+    ends: tuple[float, float, float, float],
+    width: float,
+) -> float:
+    """See ``_tip_side``; ``ends``: x, y of the shaft's beginning and end."""
+    first, last, others = -1, -1, False
+    for n in range(len(shafts)):
+        if shafts[n] == shaft:
+            others |= tracks[n] >= 0 and tracks[n] != track
+            if tracks[n] == track:
+                first = n if first < 0 or ranks[n] < ranks[first] else first
+                last = n if last < 0 or ranks[n] > ranks[last] else last
+    if not others or first < 0:
         return 1.0
-    ranks = seen.ranks[own]
-    ends = (
-        (ranks.argmin(), line.points[0], others < ranks.min()),
-        (ranks.argmax(), line.points[-1], others > ranks.max()),
-    )
-    at_start, at_end = (
-        not beyond.any() and math.dist(seen.positions[own[which]], end) <= _AT_END * width
-        for which, end, beyond in ends
-    )
+    at_start = math.hypot(positions[first, 0] - ends[0], positions[first, 1] - ends[1]) <= _AT_END * width
+    at_end = math.hypot(positions[last, 0] - ends[2], positions[last, 1] - ends[3]) <= _AT_END * width
+    for n in range(len(shafts)):
+        if shafts[n] == shaft and tracks[n] >= 0 and tracks[n] != track:
+            at_start &= ranks[n] >= ranks[first]
+            at_end &= ranks[n] <= ranks[last]
     return _SHARED * (at_start - at_end)
 
 

@@ -10,14 +10,10 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats, Pairs, carried, squared_distances
 from cath_perception.compiled import compiled
-from cath_perception.counting import counted
+from cath_perception.counting import MATURE, counted
 from cath_perception.sightings import Sightings
 from cath_perception.types import CatheterStatus, Centerline
 
-MATURE = 6
-"""Frames after which an electrode, or a catheter, is known well enough to be believed or not."""
-_LATE = 10.0
-"""The same for an electrode that was not there when the track began."""
 _APART = 0.6
 """Electrodes are farther apart than this part of the reach."""
 _BESIDE = 0.8
@@ -158,20 +154,21 @@ class Track:
         recent = time_s - self.seen_at <= predict_s
         self.status = CatheterStatus.PREDICTED if recent else CatheterStatus.LOST
 
-    def count(self, host: NDArray[np.intp], aside: NDArray[np.bool_]) -> None:
-        """End a frame in which the track was seen: count what was, and forget slots without hope.
+    def count(self, host: NDArray[np.intp], aside: NDArray[np.bool_]) -> list[int]:
+        """End a frame in which the track was seen: count what was, and forget slots without hope; the keys of these.
 
         ``host``: ``(N,)`` id of the other track on whose shaft a slot, if seen, lay; -1 for none. ``aside``: ``(N,)``
         whether it lay on a shaft of the track's own other than its main one.
         """
-        needed = np.where(self.keys < self.born_with, float(MATURE), _LATE)
         beside = (_BESIDE * self.reach) ** 2
         shares = self.share, self.elsewhere, self.host, self.aside, self.shadow
-        kept = counted(
-            self.seen, host, aside, needed, self.places, beside, self.frames, *shares, self.confirmed
-        )
-        if not kept.all():
-            self.select(np.flatnonzero(kept))
+        own = self.keys, self.born_with, self.places, beside, self.frames
+        kept = counted(self.seen, host, aside, *own, *shares, self.confirmed)
+        if kept.all():
+            return []
+        forgotten: list[int] = self.keys[~kept].tolist()
+        self.select(np.flatnonzero(kept))
+        return forgotten
 
     def select(self, kept: NDArray[np.intp]) -> None:
         """Keep these slots, in this order."""

@@ -224,8 +224,8 @@ class CatheterTracker:
             pairs = found[n].pairs
             shift = track.see(pairs, found[n].expected, seen, time_s)
             main = shafts.main.get(n, -1)
-            track.count(*lying(pairs, seen.shafts, owners, ids, len(track.keys), n, main))
-            seen.key[(seen.track == track.id) & ~np.isin(seen.key, track.keys)] = -1
+            for key in track.count(*lying(pairs, seen.shafts, owners, ids, len(track.keys), n, main)):
+                seen.key[(seen.track == track.id) & (seen.key == key)] = -1
             self._names[track.id].forget_lost(track.keys.tolist())
             shafts.line_for(n, track, pairs, seen, shift)
             self._names[track.id].turn(track)

@@ -105,8 +105,7 @@ def _scaled(catheter: Catheter, x_scale: float, y_scale: float) -> Catheter:
     """Positions between images whose pixel *edges* coincide: the centre of pixel 0 moves."""
 
     def electrode(item: Electrode) -> Electrode:
-        return replace(
-            item,
+        return item._replace(
             x=(item.x + 0.5) * x_scale - 0.5,
             y=(item.y + 0.5) * y_scale - 0.5,
             width=item.width * x_scale,
