@@ -84,13 +84,10 @@ class Fading:
     recognizer: Recognizer = field(default_factory=Recognizer.load)
 
     def __call__(self, pixels: NDArray[np.uint8], recognize: bool = True) -> PerceptionResult:
-        place, weak = pixels[0, :2].astype(float), pixels[0, 2] >= 10
+        weak = pixels[0, 0] >= 10
         line = np.column_stack((np.arange(20.0, 120.0), np.full(100, 60.0))).astype(np.float32)
         rings = [
-            Electrode(
-                30.0 + 12.0 * n + place[0], 60.0 + place[1], 5.0, 5.0, 0.3 if weak and n == 2 else 0.9, 0.5
-            )
-            for n in range(6)
+            Electrode(30.0 + 12.0 * n, 60.0, 5.0, 5.0, 0.3 if weak and n == 2 else 0.9, 0.5) for n in range(6)
         ]
         clear = [e for e in rings if e.score >= self.electrode_threshold]
         named = tuple(e._replace(catheter=0, index=n) for n, e in enumerate(clear))
@@ -100,13 +97,13 @@ class Fading:
         )
 
 
-def test_of_a_sequence_what_tracking_answers_is_judged(frames: list[cases.Frame]) -> None:
+def test_of_a_sequence_what_tracking_answers_is_judged() -> None:
     """A faint electrode that tracking expects is an answer; in a frame alone it is not."""
     truth = np.array([(30.0 + 12.0 * n, 60.0, 5.0, 5.0) for n in range(6)])
     shown = []
     for n in range(20):
         pixels = np.zeros((128, 128), np.uint8)
-        pixels[0, 2] = n
+        pixels[0, 0] = n
         shown.append(cases.Frame(str(n), pixels, truth, stamp_ns=n * 66_000_000))
     assert evaluate(Fading(), shown).figures()["recall"] == pytest.approx(110 / 120)  # type: ignore[arg-type]
     assert evaluate_sequence(Fading(), shown).figures()["recall"] == 1.0  # type: ignore[arg-type]

@@ -115,9 +115,8 @@ class Session:
 
     def __enter__(self) -> "Session":
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if (
-                signal.getsignal(number) is signal.SIG_DFL
-            ):  # else it is ignored, as nohup has it, or somebody's
+            # Else it is ignored, as nohup has it, or somebody's.
+            if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _leave)
                 self._ended_by.append(number)
         return self

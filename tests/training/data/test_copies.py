@@ -4,8 +4,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from cath_training.data.copies import without_copies
+from cath_training.data.labelled import DataError
 from cath_training.synthetic import background
 
 
@@ -18,3 +20,9 @@ def test_a_picture_compressed_anew_is_a_copy_and_others_are_not(tmp_path: Path) 
     assert without_copies(paths[2:], paths[:2]) == paths[2:4]
     assert without_copies(paths[2:], []) == paths[2:]
     assert without_copies([], paths) == []
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"broken\.jpg"):
+        without_copies([tmp_path / "broken.jpg"], [tmp_path / "broken.jpg"])

@@ -188,9 +188,8 @@ def test_coco_masks_of_images_with_the_same_name_in_two_folders(tmp_path: Path) 
     cv2.imwrite(str(tmp_path / "images" / "other" / "a.png"), np.zeros((40, 60), np.uint8))
     content["images"][2]["file_name"] = "other/a.png"
     (tmp_path / "annotations.json").write_text(json.dumps(content))
-    assert [open_labelled("coco", tmp_path)[i].mask for i in range(3)] == [
-        None
-    ] * 3  # a.png could be either's
+    source = open_labelled("coco", tmp_path)
+    assert all(source[i].mask is None for i in range(3))  # a.png could be either's
     (tmp_path / "masks" / "other").mkdir()
     cv2.imwrite(str(tmp_path / "masks" / "other" / "a.png"), np.ones((40, 60), np.uint8))
     masks = {sample.name: sample.mask for sample in (open_labelled("coco", tmp_path)[i] for i in range(3))}

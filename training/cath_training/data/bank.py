@@ -113,8 +113,10 @@ def make(cache: Path, size: BankSize, seed: int, angiograms: list[Path]) -> Bank
         cache.mkdir(parents=True, exist_ok=True)
         # Written aside and moved: another run may be making the same.
         with tempfile.TemporaryDirectory(dir=cache, prefix=f"{folder.name}.") as part:
-            _write(Path(part), size, seed, angiograms)
-            _put_in_place(Path(part), folder)
+            whole = Path(part) / "whole"
+            whole.mkdir()
+            _write(whole, size, seed, angiograms)
+            _put_in_place(whole, folder)
     return Bank.load(folder)
 
 
@@ -129,12 +131,8 @@ def _write(folder: Path, size: BankSize, seed: int, angiograms: list[Path]) -> N
     (folder / "complete.json").write_text(json.dumps({"seed": seed, "angiograms": len(angiograms)}))
 
 
-def _put_in_place(part: Path, folder: Path) -> None:
-    """Move a bank's files to where they belong, unless another run was first."""
-    whole = part / "whole"
-    whole.mkdir()
-    for file in [file for file in part.iterdir() if file.is_file()]:
-        file.rename(whole / file.name)
+def _put_in_place(whole: Path, folder: Path) -> None:
+    """Move a whole bank to where it belongs, unless another run was first."""
     if not (folder / "complete.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):  # it is there and not empty
