@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from posixpath import dirname
+from posixpath import dirname, join
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -83,7 +83,7 @@ def perception_node(value: dict[str, str]) -> LifecycleNode:
         remappings=[
             ("~/image", image),
             ("~/image/compressed", f"{image}/compressed"),
-            ("~/camera_info", value["camera_info_topic"] or f"{dirname(image)}/camera_info"),
+            ("~/camera_info", value["camera_info_topic"] or join(dirname(image), "camera_info")),
         ],
         ros_arguments=["--log-level", value["log_level"]],
         output="screen",
