@@ -66,3 +66,21 @@ def test_a_leap_of_the_displacement_does_not_upset_the_heartbeat(rate, stays):
         leap = np.array((24.0, 18.0)) * (t >= 15.0 if stays else n == int(15 * rate))
         off.append(np.abs(split.update(breath + beat + leap + rng.normal(0, 0.2, 2), t)[1] - beat).max())
     assert max(off[int(10 * rate) :]) < 1.5
+
+
+def test_where_frames_are_too_few_to_show_a_heartbeat_none_is_told():
+    split = RespiratoryCardiacFilter()
+
+    def follow(times):
+        for t in times:
+            whole = np.array((2.0, 9.0)) * np.sin(2 * np.pi * 0.25 * t) + 5.0 * np.sin(2 * np.pi * 1.2 * t)
+            slow, fast = split.update(whole, t)
+            assert (slow + fast).tolist() == pytest.approx(whole.tolist())
+        return fast
+
+    follow(np.arange(0.0, 20.0, 1 / 7.5))
+    assert split.heart_hz == pytest.approx(1.2, abs=0.06)
+    assert follow(np.arange(20.0, 40.0, 1 / 3.75)).tolist() == [0.0, 0.0]
+    assert split.heart_hz is None
+    follow(np.arange(40.0, 60.0, 1 / 7.5))
+    assert split.heart_hz == pytest.approx(1.2, abs=0.06)

@@ -16,6 +16,8 @@ _BREATH_HZ = 0.55
 """What is slower than this is no heartbeat when the heart's rate is looked for."""
 _WINDOW_S, _LEAST_S, _EVERY_S = 8.0, 3.0, 0.5
 _MOST_SAMPLES = 500
+_LEAST_SAMPLES, _LONGEST_STEP_S = 20, 0.21
+"""A heartbeat is looked for in so many samples at least, mostly no farther apart than this: fewer show another beat."""
 _ANOTHER, _AGAIN = 0.1, 3
 """A rate that differs by more than this part must be found so many times running to be believed."""
 _DRIFT, _NOISE_PX = 100.0, 0.4
@@ -42,9 +44,9 @@ class RespiratoryCardiacFilter:
 
     The beat's shape (harmonics of the heart's rate) changes slowly, but no beat is as long as the one before; its
     harmonics keep in step because they share one phase. The mean rate is that of the strongest periodic motion of the last
-    8 s that is no breathing; before 3 s are seen the whole displacement counts as respiratory. The constant part of a beat
-    cannot be told from breathing and stays with it. One displacement far from all that is expected (a frame's
-    electrodes taken for others) says nothing of either.
+    8 s that is no breathing; before 3 s are seen, and below 5 frames/s, the whole displacement counts as respiratory. The
+    constant part of a beat cannot be told from breathing and stays with it. One displacement far from all that is
+    expected (a frame's electrodes taken for others) says nothing of either.
 
     Attributes:
         heart_hz: the mean rate; None where it is not known.
@@ -86,14 +88,24 @@ class RespiratoryCardiacFilter:
         """Look for the heart's rate now and then."""
         while self._past and now - self._past[0][0] > _WINDOW_S:
             self._past.popleft()
-        if now - self._looked < _EVERY_S or now - self._past[0][0] < _LEAST_S or len(self._past) < 20:
+        if now - self._looked < _EVERY_S or now - self._past[0][0] < _LEAST_S:
+            return
+        if len(self._past) < _LEAST_SAMPLES:
             return
         self._looked = now
         past = np.array(self._past)
+        if np.median(np.diff(past[:, 0])) > _LONGEST_STEP_S:
+            self._forget_beat()
+            return
         power = _heart_power(past[:, 0] - now, past[:, 1:])
         peaks = (power[1:-1] >= power[:-2]) & (power[1:-1] >= power[2:])
         if peaks.any():
             self._note_rate(float(_HEART_HZ[1:-1][int((power[1:-1] * peaks).argmax())]))
+
+    def _forget_beat(self) -> None:
+        self.heart_hz, self._others, self._known_at = None, 0, math.inf
+        self._state[_SLOW:] = 0.0
+        self._covariance[_SLOW:] = self._covariance[:, _SLOW:] = 0.0
 
     def _note_rate(self, rate: float) -> None:
         other = self.heart_hz is None or abs(rate / self.heart_hz - 1.0) > _ANOTHER
