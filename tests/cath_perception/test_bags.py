@@ -1,6 +1,8 @@
 """Bags: whole or not at all, exact, readable by others, and damaged ones named."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +221,49 @@ def test_a_damaged_bag_is_named(tmp_path: Path, left: float) -> None:
     file.write_bytes(data[: int(left * len(data))])
     with pytest.raises(SourceError, match="bag"):
         list(open_source(str(tmp_path / "bag")))
+
+
+def test_images_that_are_stated_and_not_held(tmp_path: Path) -> None:
+    record(Random(), tmp_path / "bag")
+    with BagWriter(tmp_path / "none") as writer:
+        writer.add_topic(IMAGE_TOPIC, "sensor_msgs/msg/Image")
+        writer.add_topic("/text", "std_msgs/msg/String")
+        writer.write("/text", START, typestore().types["std_msgs/msg/String"](data="hello"))
+    stated = (tmp_path / "bag" / "metadata.yaml").read_text().replace("bag.mcap", "none.mcap")
+    (tmp_path / "none" / "metadata.yaml").write_text(stated)
+    with pytest.raises(SourceError, match="damaged"):
+        open_source(str(tmp_path / "none"))
+
+
+def test_a_length_beyond_the_memory_is_damage(tmp_path: Path) -> None:
+    record(Random(), tmp_path / "bag")
+    file = tmp_path / "bag" / "bag.mcap"
+    data = bytearray(file.read_bytes())
+    data[9:17] = (1 << 62).to_bytes(8, "little")  # of the first record, after the magic bytes and its opcode
+    file.write_bytes(data)
+    with pytest.raises(SourceError, match="cannot be read"):
+        list(open_source(str(tmp_path / "bag")))
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [{"rate_hz": 0}, {"rate_hz": "fast"}, {"bits": 64}, {"pixel_spacing_mm": -1.0}, {"metadata": 3}],
+)
+def test_nonsense_that_a_recording_says_of_itself_is_left_out(
+    tmp_path: Path, nonsense: dict[str, object]
+) -> None:
+    record(Random(16), tmp_path / "bag")
+    said = asdict(Random(16).info) | nonsense
+    with BagReader(tmp_path / "bag") as reader, BagWriter(tmp_path / "other") as writer:
+        writer.add_topic(METADATA_TOPIC, "std_msgs/msg/String")
+        writer.write(METADATA_TOPIC, START, typestore().types["std_msgs/msg/String"](data=json.dumps(said)))
+        writer.add_topic(IMAGE_TOPIC, "sensor_msgs/msg/Image")
+        for message in reader.messages({IMAGE_TOPIC}):
+            writer.write_raw(IMAGE_TOPIC, message.time_ns, message.data)
+    info = open_source(str(tmp_path / "other")).info
+    assert (info.name, info.bits, info.pixel_spacing_mm) == ("other", 16, None)
+    assert info.rate_hz == pytest.approx(1 / 0.101)
+    assert info.metadata["kind"] == "bag"
 
 
 def test_other_bags_are_named(tmp_path: Path) -> None:

@@ -169,12 +169,13 @@ def test_everything_recorded_is_there(peer: Peer, start: Start, bag: Path, ears:
     peer.node.destroy_subscription(late)
 
 
+@pytest.mark.parametrize("wait", [(), ("--no-wait",)])
 def test_topics_that_another_node_publishes_are_left_to_it(
-    peer: Peer, start: Start, bag: Path, ears: Ears
+    peer: Peer, start: Start, bag: Path, ears: Ears, wait: tuple[str, ...]
 ) -> None:
     infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
     live = peer.node.create_publisher(CameraInfo, CAMERA_INFO_TOPIC, 10)
-    process = replay(start, bag, "--rate", "4")
+    process = replay(start, bag, "--rate", "4", *wait)
     ended(peer, process)
     assert len(ears.images) == FRAMES
     assert infos == []

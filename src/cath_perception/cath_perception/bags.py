@@ -85,7 +85,7 @@ def _named(path: Path, doing: str) -> Iterator[None]:
     """Whatever the bag library raises, as ``SourceError`` with the bag's path. Errors of ours pass."""
     try:
         yield
-    except (SourceError, MemoryError):
+    except SourceError:
         raise
     except Exception as error:
         reason = str(error) or type(error).__name__

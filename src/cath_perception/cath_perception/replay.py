@@ -29,7 +29,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHARED = frozenset({"/diagnostics", "/parameter_events", "/rosout", "/tf", "/tf_static"})
 """Topics that are meant to have many publishers."""
 _SETTLE_S = 0.3
-"""Time a best-effort subscriber needs to know the publisher once the publisher knows it."""
+"""Time a best-effort subscriber needs to know the publisher once the publisher knows it, and this node to know others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +200,12 @@ class Replayer:
         """Until enough subscribers of the images are matched; the clock stands at the start meanwhile."""
         self._publish_clock(self._playback.begin_ns)
         publisher = self._publishers.get(self._images or "")
-        wanted = self._options.subscribers
-        if publisher is None or wanted == 0:
-            return
-        started = time.monotonic()
-        told = False
+        if publisher is not None and self._options.subscribers:
+            self._await_count(publisher)
+        self._stop.wait(_SETTLE_S)
+
+    def _await_count(self, publisher: Publisher[Any]) -> None:
+        wanted, started, told = self._options.subscribers, time.monotonic(), False
         while publisher.get_subscription_count() < wanted and not self._stop.is_set():
             waited = time.monotonic() - started
             if waited > self._options.wait_s:
@@ -218,7 +219,6 @@ class Replayer:
                 told = True
             self._publish_clock(self._playback.begin_ns)
             self._stop.wait(0.02)
-        self._stop.wait(_SETTLE_S)
 
     def _leave_to_others(self) -> None:
         """Nothing on topics that another node publishes: recorded answers must not pass for live ones."""

@@ -223,6 +223,32 @@ def test_truncated(make_dicom: MakeDicom, syntax: str, left: float) -> None:
         read(path)
 
 
+def test_a_damaged_jpeg_2000_stream_does_not_end_the_process(make_dicom: MakeDicom) -> None:
+    path = make_dicom(pattern(1, 32, 32, 8), JPEG2000Lossless)
+    data = bytearray(path.read_bytes())
+    depth = data.index(b"\xff\x4f\xff\x51") + 42  # in the SIZ segment; at 128 bits GDCM calls terminate()
+    data[depth] = 127
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match="cannot be decoded"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("found", "damaged"),
+    [
+        (b"1.4.1.1.12.1\x08", b"1.4\\1.1.12.1\x08"),  # two values for a class
+        (b"\x02\0\0\0UL\x04\0", b"\x02\0\0\0UL\x05\0"),  # a 32-bit number of five bytes
+    ],
+)
+def test_damage_that_pydicom_trips_over_is_named(make_dicom: MakeDicom, found: bytes, damaged: bytes) -> None:
+    path = make_dicom(pattern(1, 8, 8, 8))
+    data = path.read_bytes()
+    assert found in data
+    path.write_bytes(data.replace(found, damaged))
+    with pytest.raises(SourceError, match=r"run\.dcm.*damaged"):
+        read(path)
+
+
 def test_fewer_frames_than_stated(make_dicom: MakeDicom) -> None:
     encoded = [cv2.imencode(".jpg", frame)[1].tobytes() for frame in smooth(2, 16, 16)]
     path = make_dicom(smooth(4, 16, 16), JPEGBaseline8Bit, encoded)

@@ -1,6 +1,7 @@
 """A bag as a source: its raw images, with the metadata and truth recorded beside them."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -41,7 +42,12 @@ class BagSource(FrameSource):
 
     def _describe(self) -> SourceInfo:
         images = (self._reader.decode(item) for item in self._reader.messages({self._topic}))
-        first = next(images)
+        first = next(images, None)
+        if first is None:
+            count = self._reader.counts[self._topic]
+            raise SourceError(
+                f"{self._path}: the bag states {count} images on {self._topic} and holds none; it is damaged, copy it again"
+            )
         self.start_ns = stamp_ns(first)
         pixels = self._pixels(first)
         second = next(images, None)
@@ -69,7 +75,8 @@ class BagSource(FrameSource):
             try:
                 stated = json.loads(self._reader.decode(message).data)
                 known = {item.name for item in fields(SourceInfo)}
-                return SourceInfo(**{key: value for key, value in stated.items() if key in known})
+                info = SourceInfo(**{key: value for key, value in stated.items() if key in known})
+                return info if _is_sound(info) else None
             except (ValueError, TypeError, AttributeError):
                 return None
         return None
@@ -112,6 +119,23 @@ class BagSource(FrameSource):
     def close(self) -> None:
         """Close the bag."""
         self._reader.close()
+
+
+def _is_sound(info: SourceInfo) -> bool:
+    """Whether what a recording says of itself can be worked with: anyone may publish on that topic."""
+    lengths = (
+        info.pixel_spacing_mm,
+        info.detector_spacing_mm,
+        info.source_detector_mm,
+        info.source_patient_mm,
+    )
+    needed = [info.rate_hz, info.bits, *(length for length in lengths if length is not None)]
+    return (
+        isinstance(info.name, str)
+        and isinstance(info.metadata, dict)
+        and all(isinstance(value, int | float) and 0 < value < math.inf for value in needed)
+        and 8 <= info.bits <= 16
+    )
 
 
 def stamp_ns(message: Any) -> int:

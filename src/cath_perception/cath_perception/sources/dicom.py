@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import UID, JPEG2000TransferSyntaxes
 
 from cath_perception.errors import SourceError
 from cath_perception.image import MAX_SIDE
@@ -25,6 +28,8 @@ from cath_perception.sources.base import (
 )
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_OPENJPEG = ("pylibjpeg", "pillow")
+"""Decoders of JPEG 2000 to take before GDCM, which ends the whole process at some damaged streams."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -43,17 +48,20 @@ class DicomSource(FrameSource):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        header = _read_header(path)
-        _check_pixels(path, header)
-        self._signed = bool(header.get("PixelRepresentation", 0))
-        self._inverted = header.PhotometricInterpretation == "MONOCHROME1"
-        count = max(int(header.get("NumberOfFrames") or 1), 1)
-        self._times, timing = frame_times(header, count)
-        self.info = _describe(path, header, self._times, timing)
+        with _named(path, "the DICOM header cannot be read, the file is damaged"):
+            # Pixel data stays on disk until it is asked for, so a long run costs no memory here.
+            header = pydicom.dcmread(path, defer_size=4096)
+            _check_pixels(path, header)
+            self._syntax = header.file_meta.TransferSyntaxUID
+            self._signed = bool(header.get("PixelRepresentation", 0))
+            self._inverted = header.PhotometricInterpretation == "MONOCHROME1"
+            count = max(int(header.get("NumberOfFrames") or 1), 1)
+            self._times, timing = frame_times(header, count)
+            self.info = _describe(path, header, self._times, timing)
 
     def __iter__(self) -> Iterator[SourceFrame]:
         index = -1
-        for index, stored in enumerate(_decoded(self.path)):
+        for index, stored in enumerate(_decoded(self.path, self._syntax)):
             if index >= len(self._times):
                 break
             yield SourceFrame(self._pixels(stored), float(self._times[index]), index, self.info.name)
@@ -85,16 +93,20 @@ def _narrowed(values: NDArray[Any], bits: int) -> Pixels:
     return values.astype(np.uint8) if bits <= 8 else values.astype(np.uint16)
 
 
-def _read_header(path: Path) -> pydicom.Dataset:
+@contextmanager
+def _named(path: Path, what: str) -> Iterator[None]:
+    """Whatever pydicom raises on a damaged file (it has no common class), as ``SourceError``; its warnings are dropped."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # Pixel data stays on disk until it is asked for, so a long run costs no memory here.
-            return pydicom.dcmread(path, defer_size=4096)
+            yield
+    except SourceError:
+        raise
     except InvalidDicomError:
         raise SourceError(f"{path}: not a DICOM file (no 'DICM' after its preamble)") from None
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
-        raise SourceError(f"{path}: the DICOM header cannot be read, the file is damaged: {error}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SourceError(f"{path}: {what}: {reason}") from error
 
 
 def _check_pixels(path: Path, header: pydicom.Dataset) -> None:
@@ -133,23 +145,14 @@ def _check_pixels(path: Path, header: pydicom.Dataset) -> None:
         )
 
 
-def _decoded(path: Path) -> Iterator[NDArray[Any]]:
+def _decoded(path: Path, syntax: UID) -> Iterator[NDArray[Any]]:
     """Frames as pydicom decodes them, errors named. Only one frame is in memory at a time."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield from iter_pixels(path)
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        RuntimeError,
-        NotImplementedError,
-    ) as error:
-        reason = re.sub(r"\s+", " ", str(error))
-        raise SourceError(f"{path}: the pixels cannot be decoded: {reason}") from error
+    plugin = ""
+    if syntax in JPEG2000TransferSyntaxes:
+        there = get_decoder(syntax).available_plugins
+        plugin = next((name for name in _OPENJPEG if name in there), "")
+    with _named(path, "the pixels cannot be decoded"):
+        yield from iter_pixels(path, decoding_plugin=plugin)
 
 
 def frame_times(header: pydicom.Dataset, count: int) -> tuple[NDArray[Any], str]:
