@@ -66,6 +66,21 @@ def test_a_false_electrode_on_the_shaft_has_no_index_and_moves_none(tracker):
     assert [e.index for e in result.electrodes if e.catheter == ids[0]] == [0, 1, -1, *range(2, 10)]
 
 
+def test_the_centreline_begins_at_the_tip_though_its_shaft_goes_on(tracker):
+    """The tip touches another shaft, and the frame's curve runs on along that one."""
+    line = CS.centerline.points
+    beyond = line[0] + np.arange(-90.0, 0.0, 3.0)[:, None] * (line[1] - line[0]) / 3.0
+    longer = catheter(CS.electrodes, np.concatenate((beyond, line)))
+    for i in range(20):
+        result = tracker.update(seen(longer, ABLATION), i * DT)
+    cs, ablation = sorted(result.catheters, key=lambda c: -len(c.electrodes))
+    assert cs.type == "coronary_sinus"
+    tip = CS.electrodes[0]
+    assert np.hypot(*(cs.centerline.points[0] - (tip.x, tip.y))) < 8.0
+    assert cs.centerline.points[-1] == pytest.approx(line[-1])
+    assert len(ablation.centerline.points) == len(ABLATION.centerline.points)
+
+
 def test_reversed_detections_are_turned_back(tracker):
     ids, i = settle(tracker)
     backwards = catheter(CS.electrodes[::-1], CS.centerline.points[::-1])

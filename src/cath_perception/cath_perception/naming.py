@@ -74,6 +74,11 @@ class Naming:
         return self.layout is not None and self.type[1] > _SETTLED and self.weight >= _SETTLED_LOOKS
 
     @property
+    def circular(self) -> bool:
+        """Whether the electrodes of what it is thought to be lie on a loop."""
+        return self.layout is not None and self._recognizer.templates[self.layout.template].circle
+
+    @property
     def nameless(self) -> bool:
         """Whether it was looked at for long and nothing fits."""
         return self._kind is None and self.weight >= _SETTLED_LOOKS

@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from cath_perception.cli import COMMANDS, main
-from cath_perception.commands.predict import record_of
-from cath_perception.types import Catheter, CatheterStatus, Centerline, PerceptionResult
+from cath_perception.commands.predict import motion_of, record_of
+from cath_perception.motion import Motion
+from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode, PerceptionResult
 
 
 @pytest.fixture
@@ -58,18 +60,42 @@ def test_everything_asked_for_is_written(predict, images, tmp_path):
             assert picture.ndim == (3 if channels == 3 else 2)
 
 
+def test_frames_of_a_sequence_have_their_time_and_the_motion(predict, tmp_path):
+    out = tmp_path / "out.json"
+    run = "synthetic:seconds=0.4,rate=10,size=128,seed=1"
+    assert predict(run, "--json", out, "--overlay", tmp_path / "o") == 0
+    frames = json.loads(out.read_text())["frames"]
+    assert [frame["time_s"] for frame in frames] == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert [frame["motion"] for frame in frames] == [
+        None
+    ] * 4  # random weights know no coronary sinus catheter
+    assert len(list((tmp_path / "o").iterdir())) == 4
+
+
+def test_motion_is_written_as_in_the_message():
+    down, none = np.array((0.5, 2.0)), np.zeros(2)
+    known = Motion(True, 1.25, down, 0.1, none, down, none, 0.3, 0.9)
+    assert motion_of(known) == {
+        "reference_time_s": 1.25, "translation_px": [0.5, 2.0], "rotation_rad": 0.1, "respiratory_px": [0.5, 2.0],
+        "cardiac_px": [0.0, 0.0], "residual_px": 0.3, "quality": 0.9,
+    }  # fmt: skip
+    assert motion_of(replace(known, valid=False)) is None
+
+
 def test_catheter_is_written_with_its_type_status_and_centreline():
     line = Centerline(np.float32([[1, 2], [3, 4.5], [6, 7]]), 2.0)
-    known = Catheter(3, (), line, 0.8, "halo", 0.71239, CatheterStatus.PREDICTED)
+    rings = (Electrode(1, 2, 3, 3, 0.9, index=0), Electrode(3, 4.5, 3, 3, 0.4, index=1, visible=False))
+    known = Catheter(3, rings, line, 0.8, "halo", 0.71239, CatheterStatus.PREDICTED)
     record = record_of("a.png", 4, PerceptionResult(40, 30, (), (known, Catheter(5, (), None, 0.5)), None))
     assert record["catheters"] == [
         {
             "id": 3, "type": "halo", "type_confidence": 0.7124, "status": "predicted", "score": 0.8,
+            "bridged": [{"x": 3, "y": 4.5, "index": 1}],
             "centerline": [[1.0, 2.0], [3.0, 4.5], [6.0, 7.0]],
         },
         {
             "id": 5, "type": None, "type_confidence": 0.0, "status": "detected", "score": 0.5,
-            "centerline": [],
+            "bridged": [], "centerline": [],
         },
     ]  # fmt: skip
 

@@ -18,9 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cath_perception.backends.base import PRECISIONS
 from cath_perception.bundle import write_atomically
 from cath_perception.errors import BackendError, CathError, ImageError, SourceError
+from cath_perception.motion import Motion
+from cath_perception.motion_picture import MotionPicture
 from cath_perception.overlay import draw
 from cath_perception.perceptor import Perceptor
-from cath_perception.sequence import SequencePerceptor
+from cath_perception.sequence import SequencePerceptor, SequenceResult
 from cath_perception.sources import FrameSource, SourceFrame, open_source
 from cath_perception.types import PerceptionResult
 
@@ -92,8 +94,9 @@ class _Outputs:
     overlay: Path | None
     masks: Path | None
     names: set[str] = field(default_factory=set)
+    moving: MotionPicture = field(default_factory=MotionPicture)
 
-    def write(self, source: str, frame: SourceFrame, result: PerceptionResult) -> None:
+    def write(self, source: str, frame: SourceFrame, result: PerceptionResult, motion: Motion | None) -> None:
         """Write the pictures asked for; sources of the same name are told apart by a number."""
         if self.overlay is None and self.masks is None:
             return
@@ -104,14 +107,17 @@ class _Outputs:
             name = f"{stem}-{number}_{frame.index:05d}.png"
         self.names.add(name)
         if self.overlay is not None:
-            _write_picture(self.overlay / name, draw(frame.pixels, result))
+            picture = draw(frame.pixels, result)
+            if motion is not None:
+                self.moving.draw(picture, motion, result.catheters or (), frame.time_s)
+            _write_picture(self.overlay / name, picture)
         if self.masks is not None:
             _write_picture(self.masks / name, result.mask)
 
 
 def _source(path: str, perceptor: Perceptor, outputs: _Outputs, console: Console) -> Iterator[Record]:
     """One record for every frame of a source, and one for where it broke off if it did."""
-    index = 0
+    index, outputs.moving = 0, MotionPicture()
     try:
         with open_source(path) as source, _progress(source, console) as advance:
             sequence = SequencePerceptor(perceptor) if _is_sequence(source) else None
@@ -142,13 +148,16 @@ def _frame(
     height, width = frame.pixels.shape[:2]
     try:
         if isinstance(perceptor, SequencePerceptor):
-            result = perceptor(frame.pixels, frame.time_s).result
+            answer = perceptor(frame.pixels, frame.time_s)
         else:
-            result = perceptor(frame.pixels)
+            answer = SequenceResult(perceptor(frame.pixels), None)
     except (ImageError, BackendError) as error:
         return _failure(source, frame.index, width, height, error, console)
-    outputs.write(source, frame, result)
-    return record_of(source, frame.index, result)
+    outputs.write(source, frame, answer.result, answer.motion)
+    record = record_of(source, frame.index, answer.result)
+    if answer.motion is not None:
+        record |= {"time_s": frame.time_s, "motion": motion_of(answer.motion)}
+    return record
 
 
 def record_of(source: str, index: int, result: PerceptionResult) -> Record:
@@ -178,12 +187,28 @@ def record_of(source: str, index: int, result: PerceptionResult) -> Record:
                 "type_confidence": round(c.type_confidence, 4),
                 "status": c.status.name.lower(),
                 "score": c.score,
+                "bridged": [{"x": e.x, "y": e.y, "index": e.index} for e in c.electrodes if not e.visible],
                 "centerline": []
                 if c.centerline is None
                 else c.centerline.points.round(2).astype(float).tolist(),
             }
             for c in result.catheters or ()
         ],
+    }
+
+
+def motion_of(motion: Motion) -> Record | None:
+    """The reference catheter's motion in the JSON, named as in ``cath_msgs/CatheterMotion``; None: no answer."""
+    if not motion.valid:
+        return None
+    return {
+        "reference_time_s": motion.reference_time_s,
+        "translation_px": motion.translation.tolist(),
+        "rotation_rad": motion.rotation,
+        "respiratory_px": motion.respiratory.tolist(),
+        "cardiac_px": motion.cardiac.tolist(),
+        "residual_px": motion.residual,
+        "quality": motion.quality,
     }
 
 
