@@ -7,15 +7,12 @@ from dataclasses import replace
 from itertools import compress
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cath_perception.compiled import compiled
 from cath_perception.naming import Naming
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
+from cath_perception.trimming import from_tip, without_others
 from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode, PerceptionResult
-
-Points = NDArray[np.float32]
 
 _FILLED_SCORE = 0.5
 
@@ -41,7 +38,7 @@ def reported(
         for e, owner in zip(result.electrodes, owners, strict=False)
     ]
     named += [electrodes[owner] for owner in owners if owner in electrodes]  # the faint ones come last
-    return replace(result, electrodes=tuple(named), catheters=catheters, faint=())
+    return replace(result, electrodes=tuple(named), catheters=without_others(catheters), faint=())
 
 
 def _catheter(
@@ -74,34 +71,6 @@ def _catheter(
     if fillers or not isinstance(indices, range):
         made.sort(key=lambda electrode: electrode.index)
     if line is not None and name.settled and not name.circular and len(made) >= 3 and made[0].index == 0:
-        line = _from_tip(line, made[0], made[-1])
+        line = from_tip(line, made[0], made[-1])
     kind, confidence = name.type if len(made) >= 3 else (None, 0.0)
     return Catheter(track.id, tuple(made), line, score, kind, confidence, track.status)
-
-
-def _from_tip(line: Centerline, first: Electrode, last: Electrode) -> Centerline:
-    """The centreline without what lies beyond the tip's electrode: another shaft, which the tip touches."""
-    ends = np.array(((first.x, first.y), (last.x, last.y)), np.float32)
-    half = 0.5 * max(first.width, first.height)
-    start = _beginning(line.points, ends, half, half + line.width)
-    return Centerline(line.points[start:], line.width) if start else line
-
-
-@compiled("(f4[:, ::1], f4[:, ::1], f8, f8)")
-def _beginning(points: Points, ends: Points, half: float, enough: float) -> int:
-    """The point to begin at: ``half`` px before the first electrode if there are more than ``enough`` before it, else 0."""
-    nearest = np.zeros(2, np.int64)
-    for end in range(2):
-        least = np.inf
-        for i in range(len(points)):
-            x, y = points[i, 0] - ends[end, 0], points[i, 1] - ends[end, 1]
-            if x * x + y * y < least:
-                least, nearest[end] = x * x + y * y, i
-    if nearest[0] >= nearest[1]:
-        return 0
-    way, start = 0.0, nearest[0]
-    for i in range(nearest[0], 0, -1):
-        way += np.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
-        if way <= half:
-            start = i - 1
-    return start if way > enough else 0
