@@ -19,6 +19,14 @@ def test_unknown_key_is_named(tmp_path: Path) -> None:
         load(written(tmp_path, "name: a\nsteps: 3\nlearnig_rate: 0.1\n"))
 
 
+@pytest.mark.parametrize("content", [b"name: \xff", b"name: [", b"1: 2\nnull: 3"])
+def test_what_is_no_configuration_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"run\.yaml"):
+        load(path)
+
+
 def test_unknown_key_of_a_section_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data: unknown cropp"):
         load(written(tmp_path, "name: a\nsteps: 3\ndata: {cropp: 2}\n"))
