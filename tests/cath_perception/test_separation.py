@@ -84,3 +84,15 @@ def test_where_frames_are_too_few_to_show_a_heartbeat_none_is_told():
     assert split.heart_hz is None
     follow(np.arange(40.0, 60.0, 1 / 7.5))
     assert split.heart_hz == pytest.approx(1.2, abs=0.06)
+
+
+def test_frames_that_are_missing_here_and_there_do_not_hide_the_heartbeat():
+    """The median step is that of 3.75 frames/s, but two steps in five are of one frame."""
+    split, parts = RespiratoryCardiacFilter(), []
+    for t in DT * np.cumsum([1, 4, 4, 1, 4] * 70):
+        breath = np.array((2.0, 9.0)) * np.sin(2 * np.pi * 0.25 * t)
+        beat = np.array((5.0, 2.0)) * np.sin(2 * np.pi * 1.2 * t)
+        parts.append((beat, split.update(breath + beat, t)[1]))
+    assert split.heart_hz == pytest.approx(1.2, abs=0.06)
+    beat, found = np.array(parts)[150:].transpose(1, 0, 2)
+    assert np.corrcoef(found.ravel(), beat.ravel())[0, 1] > 0.95

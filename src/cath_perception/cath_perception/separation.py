@@ -16,8 +16,9 @@ _BREATH_HZ = 0.55
 """What is slower than this is no heartbeat when the heart's rate is looked for."""
 _WINDOW_S, _LEAST_S, _EVERY_S = 8.0, 3.0, 0.5
 _MOST_SAMPLES = 500
-_LEAST_SAMPLES, _LONGEST_STEP_S = 20, 0.21
-"""A heartbeat is looked for in so many samples at least, mostly no farther apart than this: fewer show another beat."""
+_LEAST_SAMPLES, _LONGEST_STEP_S, _SHARE_OF_STEPS = 20, 0.21, 0.2
+"""A heartbeat is looked for in so many samples at least, of whose steps this share is no longer than this: frames at a lower
+rate show another beat, while frames that are missing here and there do not."""
 _ANOTHER, _AGAIN = 0.1, 3
 """A rate that differs by more than this part must be found so many times running to be believed."""
 _DRIFT, _NOISE_PX = 100.0, 0.4
@@ -94,7 +95,7 @@ class RespiratoryCardiacFilter:
             return
         self._looked = now
         past = np.array(self._past)
-        if np.median(np.diff(past[:, 0])) > _LONGEST_STEP_S:
+        if np.quantile(np.diff(past[:, 0]), _SHARE_OF_STEPS) > _LONGEST_STEP_S:
             self._forget_beat()
             return
         power = _heart_power(past[:, 0] - now, past[:, 1:])
