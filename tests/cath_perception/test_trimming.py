@@ -69,6 +69,12 @@ def test_another_on_its_own_electrodes_is_no_end():
     assert without_others([CS, over])[0] is CS
 
 
+def test_a_curve_that_does_not_run_from_the_tip_is_left_as_it_is():
+    backwards = along(CS, (250, 100), (10, 100))
+    over = replace(straight([2, 5, 2], 4.0, at=(90, 100), angle=0.0, identity=2), type="ablation")
+    assert without_others([backwards, over])[0] is backwards
+
+
 def test_what_lies_beyond_the_tip_is_left_out():
     first, last = CS.electrodes[0], CS.electrodes[-1]
     line = Centerline(np.asarray(steps((10, 40), (60, 100), (250, 100)), np.float32), 8.0)

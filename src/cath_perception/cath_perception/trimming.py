@@ -71,6 +71,10 @@ def _beginning(points: Points, ends: Floats, half: float, enough: float) -> int:
 def _end(points: Points, places: Floats, bounds: NDArray[np.int64], own: int, reach: float) -> int:
     """How many points to keep; ``bounds`` tells which of the ``places`` are which catheter's, ``own`` which one this is."""
     behind, end = _nearest(points, places[bounds[own + 1] - 1], 0)[0], len(points)
+    if (
+        _nearest(points, places[bounds[own]], 0)[0] >= behind
+    ):  # it does not run from the tip, so nothing is behind
+        return end
     for other in range(len(bounds) - 1):
         if other == own:
             continue
