@@ -158,7 +158,7 @@ def test_a_loop_goes_on_without_going_back(peer: Peer, start: Start, bag: Path, 
 def test_everything_recorded_is_there(peer: Peer, start: Start, bag: Path, ears: Ears) -> None:
     infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
     process = replay(start, bag, "--loop")
-    peer.wait(lambda: len(ears.images) > 3, "some images")
+    peer.wait(lambda: len(ears.images) > 3 and infos, "some images and camera info")
     texts: list[String] = []
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     late = peer.node.create_subscription(String, METADATA_TOPIC, texts.append, kept)
@@ -169,29 +169,54 @@ def test_everything_recorded_is_there(peer: Peer, start: Start, bag: Path, ears:
     peer.node.destroy_subscription(late)
 
 
+def left_alone(peer: Peer, process: NodeProcess, infos: list[CameraInfo], ears: Ears) -> None:
+    """The endless replay says that it leaves camera info out, and goes on without."""
+    # How soon two nodes know of each other is up to DDS and the machine.
+    peer.wait(lambda: f"{CAMERA_INFO_TOPIC} is left out: " in process.output, "the message")
+    peer.spin(0.2)
+    infos.clear()
+    ears.images.clear()
+    peer.wait(lambda: len(ears.images) > FRAMES, "a lap of images")
+    assert infos == []
+    assert process.stop() == 0
+
+
 @pytest.mark.parametrize("wait", [(), ("--no-wait",)])
 def test_topics_that_another_node_publishes_are_left_to_it(
     peer: Peer, start: Start, bag: Path, ears: Ears, wait: tuple[str, ...]
 ) -> None:
     infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
     live = peer.node.create_publisher(CameraInfo, CAMERA_INFO_TOPIC, 10)
-    process = replay(start, bag, "--rate", "4", *wait)
-    ended(peer, process)
-    assert len(ears.images) == FRAMES
-    assert infos == []
-    assert f"{CAMERA_INFO_TOPIC} is left out: {peer.node.get_name()} publishes it" in process.output
+    process = replay(start, bag, "--rate", "4", "--loop", *wait)
+    left_alone(peer, process, infos, ears)
+    peer.node.destroy_publisher(live)
+
+
+def test_a_topic_is_left_to_a_node_that_comes_later(peer: Peer, start: Start, bag: Path, ears: Ears) -> None:
+    infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
+    process = replay(start, bag, "--rate", "4", "--loop")
+    peer.wait(lambda: infos, "camera info of the bag")
+    assert "is left out" not in process.output
+    live = peer.node.create_publisher(CameraInfo, CAMERA_INFO_TOPIC, 10)
+    left_alone(peer, process, infos, ears)
     peer.node.destroy_publisher(live)
 
 
 def test_stamps_of_the_present(peer: Peer, start: Start, bag: Path, ears: Ears) -> None:
     infos = peer.listen(CameraInfo, CAMERA_INFO_TOPIC, matched=False)
     before = time.time_ns()
-    ended(peer, replay(start, bag, "--stamp-now", "--rate", "4"))
-    stamps = [stamp for _, stamp, _ in ears.images]
+    process = replay(start, bag, "--stamp-now", "--rate", "4", "--loop")
+    peer.wait(lambda: min(len(infos), len(ears.images)) >= FRAMES, "a lap of images and camera infos")
+    assert process.stop() == 0
+    stamps = np.array([stamp for _, stamp, _ in ears.images])
     assert before < stamps[0] < stamps[-1] < time.time_ns()
-    assert [nanoseconds(info.header.stamp) for info in infos] == stamps
-    np.testing.assert_allclose(np.diff(stamps), 1e9 / RATE / 4, atol=1000)
-    assert len(stamps) == FRAMES
+    # A busy machine may begin late, or lose a message; stamps that went different ways would not be equal to the ns.
+    both = np.intersect1d(stamps, [nanoseconds(info.header.stamp) for info in infos])
+    assert len(both) > FRAMES / 2
+    period = 1e9 / RATE / 4
+    steps = np.round(np.diff(stamps) / period)
+    assert (steps >= 1).all()
+    np.testing.assert_allclose(np.diff(stamps), steps * period, atol=1000)
     assert ears.clocks == []
 
 

@@ -30,6 +30,8 @@ _SHARED = frozenset({"/diagnostics", "/parameter_events", "/rosout", "/tf", "/tf
 """Topics that are meant to have many publishers."""
 _SETTLE_S = 0.3
 """Time a best-effort subscriber needs to know the publisher once the publisher knows it, and this node to know others."""
+_LOOK_ROUND_S = 0.5
+"""How often others that publish the same topics are looked for: a busy machine, or a later start, makes them late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Replayer:
             node.create_publisher(Clock, CLOCK_TOPIC, QoSProfile(depth=1)) if options.clock_hz else None
         )
         self._clock_ns = self._started_ns = 0
+        self._looked_round = 0.0
         self._publishers: dict[str, Publisher[Any]] = {}
         for topic in self._playback.topics():
             self._add(topic)
@@ -150,6 +153,8 @@ class Replayer:
             if self._stop.is_set():
                 break
             self._publish(message, due, summary)
+            if time.monotonic() > self._looked_round + _LOOK_ROUND_S:
+                self._leave_to_others()
         summary.seconds = time.monotonic() - started
         summary.interrupted = self._stop.is_set()
         self._flush()
@@ -221,7 +226,8 @@ class Replayer:
             self._stop.wait(0.02)
 
     def _leave_to_others(self) -> None:
-        """Nothing on topics that another node publishes: recorded answers must not pass for live ones."""
+        """Nothing more on topics that another node publishes: recorded answers must not pass for live ones."""
+        self._looked_round = time.monotonic()
         for topic, publisher in list(self._publishers.items()):
             if topic == self._images or publisher.topic_name in _SHARED:
                 continue
