@@ -117,6 +117,22 @@ def test_ring_begins_after_its_widest_gap():
     assert [e.index for e in electrodes] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_ring_runs_against_a_shaft_that_goes_along_it_before_it_ends(flip):
+    """The shaft comes from the left, meets the ring at its top and follows it for an eighth, where another one hides it."""
+    turn = np.linspace(0, 2 * np.pi, 120, endpoint=False)[:: -1 if flip else 1]
+    circle = Trace(np.stack((256 + 60 * np.cos(turn), 256 + 60 * np.sin(turn)), axis=1), 8.0, 0.9, True)
+    along = np.linspace(-np.pi / 2, -np.pi / 4, 30)
+    eighth = np.stack((256 + 60 * np.cos(along), 256 + 60 * np.sin(along)), axis=1)
+    shaft = Trace(np.concatenate((bezier((20, 196), (256, 196), count=90), eighth)), 8.0, 0.9)
+    at = np.radians(
+        [80, 110, 140, 170, 200, 230]
+    )  # right to left through the bottom, as the shaft would come to them
+    positions = np.stack((256 + 60 * np.cos(at), 256 + 60 * np.sin(at)), axis=1)
+    electrodes, _ = grouped(positions.tolist(), [circle, shaft])
+    assert [e.index for e in electrodes] == [5, 4, 3, 2, 1, 0]
+
+
 def test_electrode_at_a_crossing_goes_to_its_own_kind():
     """It lies a little nearer to the shaft that crosses, but its neighbours are on the other."""
     shafts = [trace((60, 256), (460, 256)), trace((150, 40), (150, 511))]

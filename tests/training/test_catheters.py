@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cath_perception.motion import Motion
-from cath_training.catheters import Damage, MotionTally, correlation, damaged, on_sequences
+from cath_training.catheters import Damage, MotionTally, correlation, damaged, on_sequences, traced
 from cath_training.synthetic.sequence import SyntheticSequence
 
 
@@ -61,3 +61,23 @@ def test_tracking_holds_on_a_short_sequence() -> None:
     assert figures["identity switches"] == 0
     assert figures["type right"] > 0.6
     assert figures["motion rms px"] < 1.0
+
+
+def test_centrelines_traced_in_the_true_mask_lie_on_the_truth() -> None:
+    sequence = SyntheticSequence(1.0, 15.0, 512, 12, catheters=1)
+    truth, _, _ = sequence.truth(0)
+    line = truth[0].centerline
+    assert line is not None
+    whole = traced(sequence.mask(0), truth, 0.0, np.random.default_rng(1))
+    off = np.hypot(*(whole[0].points[:, None] - line.points[None]).transpose(2, 0, 1)).min(axis=1)
+    assert np.median(off) < 1.0
+    assert whole[0].width == pytest.approx(line.width, rel=0.25)
+    torn = traced(sequence.mask(0), truth, 20.0, np.random.default_rng(1))
+    assert sum(len(trace.points) for trace in torn) < 0.9 * sum(len(trace.points) for trace in whole)
+
+
+def test_traced_centrelines_are_measured() -> None:
+    figures = on_sequences(701, 1, Damage(0.0, 0.0, traced=True), seconds=2.0)
+    assert figures["catheters found"] > 0.9
+    assert 0.0 < figures["centerline_px256"] < 1.0
+    assert figures["centerline_covered"] > 0.5

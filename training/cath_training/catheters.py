@@ -5,32 +5,41 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import process_time
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
 from cath_perception.alignment import rigid, rotation
 from cath_perception.catheters import group
-from cath_perception.centerline import Trace
+from cath_perception.centerline import Trace, trace_centerlines
+from cath_perception.image import Letterbox
 from cath_perception.motion import Motion, MotionEstimator
 from cath_perception.perceptor import Perceptor
 from cath_perception.recognition import Recognizer
 from cath_perception.scoring import CatheterTally
 from cath_perception.tracking import CatheterTracker
-from cath_perception.types import Catheter, Electrode, PerceptionResult
+from cath_perception.types import Catheter, CatheterStatus, Electrode, PerceptionResult
+from cath_training.metrics import CenterlineTally
 from cath_training.synthetic.sequence import SyntheticSequence
 
 Points = NDArray[np.float64]
 SETTLING_S = 5.0  # motion's parts are judged from then on
+_MASK_INPUT = 416  # side of the network input whose mask, of half that size, is traced; that of `light`
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is done to true detections: part of electrodes ``dropped``, part ``added``, noise in px of 512."""
+    """What is done to the truth: part of electrodes ``dropped``, part ``added``, noise in px of 512.
+
+    With ``traced`` centrelines are not given but traced in the true mask, into which ``holes`` a catheter are cut.
+    """
 
     dropped: float = 0.2
     added: float = 0.1
     noise_px: float = 0.5
+    traced: bool = False
+    holes: float = 0.0
 
 
 @dataclass(slots=True)
@@ -123,6 +132,24 @@ def damaged(
     return [found[i] for i in rng.permutation(len(found))], traces
 
 
+def traced(
+    mask: NDArray[np.uint8], truth: tuple[Catheter, ...], holes: float, rng: np.random.Generator
+) -> list[Trace]:
+    """Centrelines as the node traces them in a perfect network's mask with ``holes`` a catheter, each a shaft's width long.
+
+    ``mask`` is ``(S, S)``, 0..255, in the frame's size.
+    """
+    torn = mask.copy()
+    for line in (c.centerline for c in truth if c.centerline is not None and len(c.centerline.points)):
+        for x, y in line.points[rng.integers(len(line.points), size=rng.poisson(holes))].tolist():
+            cv2.circle(torn, (round(x), round(y)), max(1, round(line.width)), 0, -1)
+    letterbox = Letterbox.fit(mask.shape[1], mask.shape[0], _MASK_INPUT)
+    probability = np.zeros((_MASK_INPUT // 2, _MASK_INPUT // 2), np.float32)
+    inner = letterbox.inner_mask(probability)
+    inner[:] = cv2.resize(torn, inner.shape[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
+    return trace_centerlines(probability, 0.5, letterbox)
+
+
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """A frame's truth: catheters in view, all electrodes of the reference catheter, and the parts of its motion; px."""
@@ -141,7 +168,10 @@ def _damaged_results(
     size = sequence.size
     for index in range(sequence.frames):
         truth, respiratory, cardiac = sequence.truth(index)
-        grouped = group(*damaged(truth, size, damage, rng), size, size)
+        found, traces = damaged(truth, size, damage, rng)
+        if damage.traced:
+            traces = traced(sequence.mask(index), truth, damage.holes, rng)
+        grouped = group(found, traces, size, size)
         frame = _Frame(truth, sequence.reference(index), respiratory, cardiac)
         yield PerceptionResult(size, size, *grouped, None), frame
 
@@ -160,6 +190,7 @@ class _Figures:
 
     def __init__(self) -> None:
         self.catheters, self.motion, self.spent = CatheterTally(), MotionTally(), 0.0
+        self.lines = CenterlineTally()
         self._recognizer = Recognizer.load()
 
     def follow(
@@ -174,10 +205,18 @@ class _Figures:
             motions.append(estimator.update(tracker, answer, index / rate))
             self.spent += process_time() - begun
             self.catheters.add(answer, frame.truth, size)
+            if index % round(rate) == 0:  # once a second, as it takes as long as all the rest
+                self.lines.add(_lines(answer), _lines(frame.truth), size)
             truths.append((frame.reference, frame.respiratory, frame.cardiac))
             yield index
         electrodes, respiratory, cardiac = (np.array(of) for of in zip(*truths, strict=True))
         self.motion.add(motions, electrodes, respiratory, cardiac, rate)
+
+
+def _lines(catheters: Iterable[Catheter]) -> list[NDArray[np.float32]]:
+    """Centrelines of catheters with electrodes that are seen."""
+    seen = (c for c in catheters if c.electrodes and c.status is CatheterStatus.DETECTED)
+    return [c.centerline.points for c in seen if c.centerline is not None]
 
 
 def on_sequences(
@@ -207,6 +246,7 @@ def on_sequences(
     return {
         **figures.catheters.figures(),
         **figures.motion.figures(),
+        **figures.lines.figures(),
         "CPU ms a frame for tracking, types and motion": figures.spent
         * 1e3
         / max(1, figures.catheters.frames),

@@ -16,7 +16,7 @@ from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
 from cath_perception.compiled import compiled
 from cath_perception.curves import Floats, arc_lengths
-from cath_perception.ends import TANGENT, direction, joined, length_of, reaching_tips
+from cath_perception.ends import TANGENT, joined, length_of, reaching_tips
 from cath_perception.rings import find_ring
 from cath_perception.types import Catheter, Centerline, Electrode
 
@@ -26,6 +26,8 @@ _BORDER = 1.5
 
 _ENTERS = 4.0
 """A shaft that ends this near to a ring, in widths, leads into it."""
+_MEETS, _ALONG = 0.5, 0.5
+"""It meets the ring where it is so near to it, and runs into it where the cosine of the angle between them is larger."""
 _RING_ELECTRODES = 5
 """A loop with fewer electrodes is not taken for a circular catheter's."""
 _WIDER = 1.5
@@ -261,19 +263,34 @@ def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trac
     """A ring runs, from the tip, against the direction in which another shaft's end runs into it."""
     if not ring.closed:
         return ring, places
-    ends = [(shaft, side) for shaft in shafts if not shaft.closed for side in (0, 1)]
-    for shaft, side in ends:
-        end = shaft.points[-side]
-        away = ring.points - end
-        nearest = int((away * away).sum(axis=1).argmin())
-        inward = direction(shaft.points, side)
-        if np.hypot(*away[nearest]) > _ENTERS * ring.width or away[nearest] @ inward < 0:
-            continue
-        after = ring.points[(nearest + TANGENT) % len(ring.points)]
-        before = ring.points[nearest - TANGENT]
-        if (after - before) @ inward > 0:
-            return replace(ring, points=ring.points[::-1]), length_of(ring) - places
-    return ring, places
+    walks = [
+        shaft.points if side else shaft.points[::-1]
+        for shaft in shafts
+        if not shaft.closed
+        for side in (0, 1)
+    ]
+    along = max((_run_in(ring, walk) for walk in walks), key=abs, default=0.0)
+    if along <= 0.0:
+        return ring, places
+    return replace(ring, points=ring.points[::-1]), length_of(ring) - places
+
+
+def _run_in(ring: Trace, walk: Floats) -> float:
+    """How much a shaft that ends at a ring runs along with it where it comes to it, -1 (against it) to 1; 0 where it does
+    not end there, or meets it at too steep an angle. A shaft may go some way along the ring before it ends."""
+    limits = (_ENTERS * ring.width) ** 2, (_MEETS * ring.width) ** 2
+    squares = squared_distances(walk, ring.points)
+    nearest = squares.min(axis=1)
+    if nearest[-1] > limits[0]:
+        return 0.0
+    met = int((nearest <= limits[1]).argmax()) or len(walk) - 1
+    after = int(squares[met].argmin())
+    inward = walk[met] - walk[max(met - TANGENT, 0)]
+    if nearest[met] > limits[1] and (ring.points[after] - walk[met]) @ inward < 0:
+        return 0.0
+    tangent = ring.points[(after + TANGENT) % len(ring.points)] - ring.points[after - TANGENT]
+    cosine = float(tangent @ inward) / max(float(np.hypot(*tangent) * np.hypot(*inward)), 1e-9)
+    return cosine if abs(cosine) >= _ALONG else 0.0
 
 
 def _from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Floats]:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
+from cath_perception.arrangement import Arrangement, Rounds
 from cath_perception.layout import Filler, Layout, fillers_of
 from cath_perception.looks import Look, loop_among
-from cath_perception.ordering import Arrangement, Rounds, arrangements, going_round, on_ring
+from cath_perception.loops import going_round, on_ring
+from cath_perception.ordering import arrangements
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, WORST, Reading, Recognizer
@@ -137,7 +139,7 @@ class Naming:
         line = None if track.line is None else track.line.points.astype(np.float64)
         patterns = [
             self._pattern(track, shown, arranged)
-            for arranged in arrangements(track.places[shown], line, 1.5 * track.width)
+            for arranged in arrangements(track.places[shown], line, track.width)
         ]
         scores = [self._recognizer.read(pattern, allow_false=True).scores for pattern in patterns]
         self.type = self._recognizer.verdict(np.max(scores, axis=0) + _KNOWN)
@@ -240,7 +242,7 @@ class Naming:
 
         ``trying`` a part of the catheter leaves no evidence, and none of its electrodes may be false.
         """
-        choices = arrangements(track.places[shown], line, 1.5 * track.width)
+        choices = arrangements(track.places[shown], line, track.width)
         if (rounds := choices[0].rounds) is not None:
             best, angles = self._round(track.keys[shown], rounds, trying), on_ring(track.places[shown])
             assert angles is not None

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cath_perception.arrangement import Arrangement, Floats
 from cath_perception.compiled import compiled
+from cath_perception.loops import on_ring, round_ring
 
-Floats = NDArray[np.float64]
-
-_FEWEST_ON_RING = 6
-_FLATTEST = 0.05
-_THINNEST_PX = 1.2
-_ROUNDNESS = 0.22
-_OPEN = np.radians(150.0)
+_REACH = 1.5
+"""Electrodes lie so near to their line, in widths of the shaft."""
 _NEARER, _APART = 4.0, 10.0
 """A branch so much farther off than the nearest one is not the electrode's; along the line it is so far away at least."""
 _MOST_CROSSED = 3
@@ -27,54 +22,23 @@ _OTHER_BRANCH, _OFF_LINE_PX = 1.0, 1.5
 """What it costs to put an electrode on a branch that is not the nearest, and an electrode's usual distance from its line."""
 _HEADING_PX = 6.0
 """A line's direction is taken over so many px on either side."""
-_OPENING_COUNTS, _TIP_COUNTS = 6.0, 10.0
-"""How much it speaks for beginning with an electrode that the gap before it is wide, and that the line begins there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rounds:
-    """The ways round a loop: ``(2 N, N)`` orders, from each electrode in each direction, and ``(2 N,)`` scores."""
-
-    orders: NDArray[np.intp]
-    scores: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Arrangement:
-    """Electrodes in their order from the line's beginning.
-
-    Attributes:
-        order: ``(N,)`` indices into the positions given.
-        along: ``(N,)`` places along the shaft in px, increasing, in that order.
-        cost: what speaks against it in itself, natural logarithm of odds: electrodes put on a branch farther off.
-        rounds: for those on a loop all ways round it.
-        angles: for electrodes on a loop their ``(N,)`` angles in rad on it, seen from its axis; None elsewhere.
-        headings: ``(N, 2)`` vectors along the line at each electrode, in that order; None where no line tells them.
-    """
-
-    order: NDArray[np.intp]
-    along: Floats
-    cost: float = 0.0
-    angles: Floats | None = None
-    rounds: Rounds | None = None
-    headings: Floats | None = None
-
-
-def arrangements(positions: Floats, line: Floats | None, reach: float) -> list[Arrangement]:
+def arrangements(positions: Floats, line: Floats | None, width: float) -> list[Arrangement]:
     """The orders that ``(N, 2)`` electrodes may have along a ``(M, 2)`` centreline, the likeliest first.
 
     There are several where the shaft crosses itself at an electrode. Those on a loop are ordered round it, which also
     holds where it is seen edge-on and its two sides lie over each other; the centreline then tells only direction and
-    beginning. Without a line, or where an electrode is farther off it than ``reach``, the order given is the only one,
-    neighbours changed where that is shorter.
+    beginning. Without a line, or where an electrode is farther off it than the shaft's ``width`` allows, the order given
+    is the only one, neighbours changed where that is shorter.
     """
     if line is None or len(line) < 3:
         return [_untangled(positions)]
     places, off, other, farther = _places(positions, line)
     angles = on_ring(positions)
     if angles is not None:
-        return [_round_ring(positions, angles, places, np.isnan(other), line[0])]
-    if off.max() > reach:
+        return [round_ring(positions, angles, places, np.isnan(other), line, width)]
+    if off.max() > _REACH * width:
         return [_untangled(positions)]
     crossed = np.where(np.isnan(other), np.inf, farther).argsort(kind="stable")
     crossed = crossed[: min(_MOST_CROSSED, int((~np.isnan(other)).sum()))].tolist()
@@ -137,75 +101,6 @@ def _gain(order: list[int], n: int, apart: list[list[float]]) -> float:
     return gain
 
 
-def on_ring(positions: Floats) -> Floats | None:
-    """Angles in rad of ``(N, 2)`` points round the ellipse they lie on, as seen from its axis; None where they do not.
-
-    A circle seen at an angle is an ellipse, which the square root of the points' inverse covariance makes a circle again.
-    """
-    if len(positions) < _FEWEST_ON_RING:
-        return None
-    angles = _angles_on_ring(positions)
-    return angles if len(angles) and _openings(np.sort(angles)).max() < _OPEN else None
-
-
-@compiled("(f8[:, ::1],)")
-def _angles_on_ring(positions: Floats) -> Floats:
-    """See ``on_ring``; none where they do not lie on an ellipse."""
-    count, nothing = len(positions), np.empty(0)
-    x, y = positions[:, 0] - positions[:, 0].mean(), positions[:, 1] - positions[:, 1].mean()
-    a, b, c = (x * x).sum() / count, (x * y).sum() / count, (y * y).sum() / count
-    half, spread = (a + c) / 2.0, math.hypot((a - c) / 2.0, b)
-    thin, wide = math.sqrt(max(half - spread, 0.0)), math.sqrt(half + spread)
-    if thin < max(_FLATTEST * wide, _THINNEST_PX):
-        return nothing
-    turn = 0.5 * math.atan2(2.0 * b, a - c)
-    cos, sin = math.cos(turn), math.sin(turn)
-    major, minor = (x * cos + y * sin) / wide, (y * cos - x * sin) / thin
-    radius = np.sqrt(major * major + minor * minor)
-    if radius.std() > _ROUNDNESS * radius.mean():
-        return nothing
-    return np.arctan2(minor, major)
-
-
-def _openings(angles: Floats) -> Floats:
-    """The angle from each of the sorted ones to the next, round to the first."""
-    return np.diff(angles, append=angles[0] + 2.0 * np.pi)
-
-
-def _round_ring(
-    positions: Floats, angles: Floats, places: Floats, certain: NDArray[np.bool_], tip: Floats
-) -> Arrangement:
-    """The way round that agrees best with the places along the line, beginning at its end or after a wide gap."""
-    count = len(angles)
-    cyclic = angles.argsort()
-    rank = np.empty(count, np.intp)
-    rank[cyclic] = np.arange(count)
-    starts = np.arange(count)
-    forward = (rank[None, :] - starts[:, None]) % count  # (starts, electrodes)
-    ranks = np.concatenate((forward, count - 1 - forward))
-    known = np.flatnonzero(certain) if certain.sum() >= 3 else np.arange(count)
-    later = np.sign(places[known][None, :] - places[known][:, None])
-    seen = ranks[:, known]
-    agreed = (np.sign(seen[:, None, :] - seen[:, :, None]) * later).sum(axis=(1, 2)) / 2.0
-    opening = np.roll(_openings(angles[cyclic]), 1)  # before each start
-    wide = np.log(np.maximum(opening / np.median(opening), 1.0))
-    pitch = np.median(_lengths(np.diff(positions[cyclic], axis=0)))
-    at_tip = np.maximum(1.0 - _lengths(positions[cyclic] - tip) / max(pitch, 1.0), 0.0)
-    # going backwards from a start, the tip is the electrode before it
-    ends = np.concatenate((at_tip, np.roll(at_tip, 1)))
-    scores = agreed + _OPENING_COUNTS * np.tile(wide, 2) + _TIP_COUNTS * ends
-    rounds = Rounds(ranks.argsort(axis=1), scores)
-    return going_round(positions, angles, rounds, int(scores.argmax()))
-
-
-def going_round(positions: Floats, angles: Floats, rounds: Rounds, chosen: int) -> Arrangement:
-    """One of the ways round a loop."""
-    order = rounds.orders[chosen]
-    turned = np.unwrap(angles[order])
-    along = np.concatenate(([0.0], np.cumsum(_lengths(np.diff(positions[order], axis=0)))))
-    return Arrangement(order, along, 0.0, np.abs(turned - turned[0]), rounds)
-
-
 @compiled("(f8[:, :], f8[:, :])")
 def _places(positions: Floats, line: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Nearest place of each position along a line and distance from it; the place on another branch that is nearly as
@@ -244,7 +139,3 @@ def _ahead(x: float, y: float, line: Floats, vertex: int) -> float:
     spacing = max(math.hypot(along, down), 1e-9)
     ahead = ((x - line[vertex, 0]) * along + (y - line[vertex, 1]) * down) / spacing
     return min(max(ahead, -spacing), spacing)
-
-
-def _lengths(vectors: Floats) -> Floats:
-    return np.hypot(vectors[:, 0], vectors[:, 1])

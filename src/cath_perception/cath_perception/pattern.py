@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cath_perception.alignment import Floats
-from cath_perception.ordering import Arrangement, arrangements
+from cath_perception.arrangement import Arrangement
+from cath_perception.ordering import arrangements
 from cath_perception.types import Catheter
 
 
@@ -53,7 +54,7 @@ def patterns_of(catheter: Catheter) -> list[Pattern]:
         line, width = catheter.centerline.points.astype(np.float64), max(catheter.centerline.width, 1.0)
     return [
         pattern(positions[arranged.order], boxes[arranged.order], arranged, width)
-        for arranged in arrangements(positions, line, 1.5 * width)
+        for arranged in arrangements(positions, line, width)
     ]
 
 

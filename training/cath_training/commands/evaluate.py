@@ -180,7 +180,12 @@ def _catheters(args: argparse.Namespace) -> int:
             seen = on_sequences(args.first_seed, args.catheters, perceptor, args.seconds)
         _print(f"{args.model}, {args.catheters} sequences of {args.seconds:g} s", {"seen": seen}, args.json)
         return 0
-    degrees = {"as they are": Damage(0.0, 0.0), "20 % dropped, 10 % added": Damage()}
+    degrees = {
+        "as they are": Damage(0.0, 0.0),
+        "20 % dropped, 10 % added": Damage(),
+        "traced": Damage(0.0, 0.0, traced=True),
+        "traced, damaged": Damage(traced=True, holes=1.0),
+    }
     figures = {
         name: on_sequences(args.first_seed, args.catheters, damage, args.seconds)
         for name, damage in degrees.items()

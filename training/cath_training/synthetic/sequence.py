@@ -120,6 +120,10 @@ class SyntheticSequence:
         truth = [self._truth(i, part, everywhere) for i, part in labelled]
         return tuple(c for c in truth if c is not None), *self._reference_motion(t)
 
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        """Where labelled catheters are in one frame, ``(size, size)`` 0..255 (no shutters)."""
+        return geometry.mask([part for part in self._moved(index / self.rate) if part.rings], self.carm)
+
     def reference(self, index: int) -> Points:
         """``(N, 2)`` px of all electrodes of the reference (first) catheter in one frame, from the tip, in view or not."""
         if not self.instruments:
