@@ -119,11 +119,12 @@ def test_ring_begins_after_its_widest_gap():
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_ring_runs_against_a_shaft_that_goes_along_it_before_it_ends(flip):
-    """The shaft comes from the left, meets the ring at its top and follows it for an eighth, where another one hides it."""
+    """It comes from the left, meets the ring at its top, follows it for an eighth and ends in another one beside it."""
     turn = np.linspace(0, 2 * np.pi, 120, endpoint=False)[:: -1 if flip else 1]
     circle = Trace(np.stack((256 + 60 * np.cos(turn), 256 + 60 * np.sin(turn)), axis=1), 8.0, 0.9, True)
     along = np.linspace(-np.pi / 2, -np.pi / 4, 30)
-    eighth = np.stack((256 + 60 * np.cos(along), 256 + 60 * np.sin(along)), axis=1)
+    radius = np.linspace(60, 64, 30)
+    eighth = np.stack((256 + radius * np.cos(along), 256 + radius * np.sin(along)), axis=1)
     shaft = Trace(np.concatenate((bezier((20, 196), (256, 196), count=90), eighth)), 8.0, 0.9)
     at = np.radians(
         [80, 110, 140, 170, 200, 230]
