@@ -213,6 +213,9 @@ def test_weights_to_start_from_must_fit(tmp_path: Path, cache: Path) -> None:
     mean = str(tmp_path / "small" / "mean.safetensors")
     again = trainer(replace(SMALL, start_from=mean, seed=9), tmp_path / "again", cache)
     assert all(torch.equal(value, run.mean[name]) for name, value in again.mean.items())
+    refined = replace(SMALL, start_from=mean, architecture=SMALL.architecture | {"refine": 1})
+    more = trainer(refined, tmp_path / "more", cache)
+    assert all(torch.equal(more.mean[name], value) for name, value in run.mean.items())
     for path in (str(tmp_path / "none"), mean):
         with pytest.raises(ConfigError, match="start_from"):
             trainer(replace(SMALL, start_from=path, architecture={"name": "light"}), tmp_path / "no", cache)

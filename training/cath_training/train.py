@@ -87,7 +87,9 @@ class Trainer:
 
     def _start_from(self, path: Path) -> None:
         try:
-            self.network.load_state_dict(load_file(path))
+            # blocks that the weights lack change nothing until they are trained
+            fresh = {k: v for k, v in self.network.state_dict().items() if k.startswith("refine.")}
+            self.network.load_state_dict(fresh | load_file(path))
         except (OSError, RuntimeError, SafetensorError) as error:
             raise ConfigError(f"start_from: {path} does not fit this architecture: {error}") from error
 

@@ -67,6 +67,14 @@ class Head(nn.Module):
         return {name: F.pixel_shuffle(project(hidden), 2) for name, project in self.project.items()}
 
 
+def _idle(block: ResidualBlock) -> ResidualBlock:
+    """The block with its second normalization at 0: what is not negative passes unchanged until it has learnt."""
+    normalization = block.second[1]
+    assert isinstance(normalization, nn.BatchNorm2d)
+    nn.init.zeros_(normalization.weight)
+    return block
+
+
 def _projection(inputs: int, outputs: int, bias: float) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, 1)
     nn.init.normal_(layer.weight, std=0.01)
@@ -82,6 +90,8 @@ class LightNet(nn.Module):
         widths: channels at strides 2, 4, 8, 16 and 32.
         decoder: channels of the decoder at strides 16, 8 and 4.
         hidden: channels inside each head.
+        refine: residual blocks on the decoder's last feature. Before training they change nothing, so that weights of a
+            network without them can be gone on from.
 
     ``forward`` takes ``(B, 1, H, W)`` float images after the intensity rule, H and W multiples of 32, and
     returns raw maps at stride 2: ``centre`` logits ``(B, 1, H/2, W/2)``, ``offset`` ``(B, 2, ...)`` in cells,
@@ -95,6 +105,7 @@ class LightNet(nn.Module):
         widths: tuple[int, int, int, int, int] = (16, 32, 56, 112, 256),
         decoder: tuple[int, int, int] = (96, 56, 40),
         hidden: int = 32,
+        refine: int = 0,
     ) -> None:
         super().__init__()
         w2, w4, w8, w16, w32 = widths
@@ -107,6 +118,7 @@ class LightNet(nn.Module):
         self.merge16 = Merge(w32, w16, d16)
         self.merge8 = Merge(d16, w8, d8)
         self.merge4 = Merge(d8, w4, d4)
+        self.refine = nn.Sequential(*(_idle(ResidualBlock(d4)) for _ in range(refine)))
         self.detect = Head(d4, hidden, {"centre": 1, "offset": 2, "size": 2})
         self.segment = Head(d4, hidden // 2, {"mask": 1}, bias=-2.0)
         # a prior of 0.01 keeps the focal loss calm at the start
@@ -119,5 +131,5 @@ class LightNet(nn.Module):
         x8 = self.stage8(x4)
         x16 = self.stage16(x8)
         x32 = self.stage32(x16)
-        feature = self.merge4(self.merge8(self.merge16(x32, x16), x8), x4)
+        feature = self.refine(self.merge4(self.merge8(self.merge16(x32, x16), x8), x4))
         return self.detect(feature) | self.segment(feature)
