@@ -31,8 +31,8 @@ class Options:
         cache_dir: where converted models and engines are kept; default ``$XDG_CACHE_HOME/cath_perception``.
         device: ``auto``, ``cpu`` or ``cuda`` (with an index: ``cuda:1``).
         batch: images a call, 1, or 2 for the two planes of a bi-plane system (GPU only).
-        openvino_precision: one of ``PRECISIONS``; ``auto``: bf16 where the CPU multiplies in it and agrees with f32,
-            else int8 where the bundle has an 8-bit form, else f32.
+        openvino_precision: one of ``PRECISIONS``; ``auto``: int8 where the bundle has an 8-bit form, else bf16
+            where the CPU multiplies in it and agrees with f32, else f32.
     """
 
     threads: int = 0

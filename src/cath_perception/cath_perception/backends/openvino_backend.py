@@ -76,7 +76,7 @@ def _opened(
 ) -> tuple[Any, str]:
     """An inference request and the name of its precision."""
     wanted, has_bf16 = options.openvino_precision, multiplies_bf16(core)
-    if wanted == "int8" or (wanted == "auto" and bundle.int8 and not has_bf16):
+    if wanted == "int8" or (wanted == "auto" and bundle.int8):
         return _request(core, core.read_model(*bundle.int8_model()), properties, "f32"), "int8"
     if wanted == "bf16" and not has_bf16:
         raise BackendError(
