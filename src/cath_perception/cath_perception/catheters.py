@@ -278,15 +278,14 @@ def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trac
 def _run_in(ring: Trace, walk: Floats) -> float:
     """How much a shaft that ends at a ring runs along with it where it comes to it, -1 (against it) to 1; 0 where it does
     not end there, or meets it at too steep an angle. A shaft may go some way along the ring before it ends."""
-    limits = (_ENTERS * ring.width) ** 2, (_MEETS * ring.width) ** 2
-    squares = squared_distances(walk, ring.points)
-    nearest = squares.min(axis=1)
-    if nearest[-1] > limits[0]:
+    if squared_distances(walk[-1:], ring.points).min() > (_ENTERS * ring.width) ** 2:
         return 0.0
-    met = int((nearest <= limits[1]).argmax()) or len(walk) - 1
+    squares = squared_distances(walk, ring.points)
+    nearest, limit = squares.min(axis=1), (_MEETS * ring.width) ** 2
+    met = int((nearest <= limit).argmax()) or len(walk) - 1
     after = int(squares[met].argmin())
     inward = walk[met] - walk[max(met - TANGENT, 0)]
-    if nearest[met] > limits[1] and (ring.points[after] - walk[met]) @ inward < 0:
+    if nearest[met] > limit and (ring.points[after] - walk[met]) @ inward < 0:
         return 0.0
     tangent = ring.points[(after + TANGENT) % len(ring.points)] - ring.points[after - TANGENT]
     cosine = float(tangent @ inward) / max(float(np.hypot(*tangent) * np.hypot(*inward)), 1e-9)
