@@ -31,3 +31,17 @@ def test_a_loop_whose_track_holds_anothers_electrodes_is_known_all_the_same(trac
     known = [c for c in result.catheters if c.type == "circular_mapping"]
     assert [len(c.electrodes) for c in known] == [20]
     assert known[0].type_confidence > 0.9
+
+
+def test_two_types_as_likely_agree_on_how_many_electrodes_there_are(tracker):
+    """The tip's length lies between an ablation and a quadripolar catheter's, and a fold of the shaft looks like a ring."""
+    between = straight([2, 5, 2], 2.5, at=(200, 200))
+    last, line = between.electrodes[-1], between.centerline.points
+    along = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
+    fold = Electrode(*(np.array((last.x, last.y)) + 17.0 * along).tolist(), 8.0, 8.0, 0.6)
+    with_fold = catheter([*between.electrodes, fold], line)
+    for i in range(60):
+        result = tracker.update(seen(with_fold if i > 30 else between), i / 15)
+    (found,) = result.catheters
+    assert found.type_confidence < 0.8
+    assert len(found.electrodes) == 4

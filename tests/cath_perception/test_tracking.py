@@ -66,6 +66,19 @@ def test_a_false_electrode_on_the_shaft_has_no_index_and_moves_none(tracker):
     assert [e.index for e in result.electrodes if e.catheter == ids[0]] == [0, 1, -1, *range(2, 10)]
 
 
+def test_two_detections_on_one_long_tip_are_one_electrode(tracker):
+    """The network sees the tip nearer to this end of it, nearer to that, or, for a while, at both."""
+    odd = straight([12, 1, 7], 8.0, at=(150, 200), angle=0.0)
+    tip, *rest = odd.electrodes
+    ends = [Electrode(tip.x + shift, tip.y, 20.0, 8.0, 0.9) for shift in (-2.0, 2.0)]
+    for i in range(60):
+        tips = ends if 20 < i < 40 else ends[i % 2 : i % 2 + 1]
+        result = tracker.update(seen(catheter([*tips, *rest], odd.centerline.points)), i * DT)
+        (found,) = result.catheters
+        assert found.type is None
+        assert len(found.electrodes) == 4
+
+
 def test_the_centreline_begins_at_the_tip_though_its_shaft_goes_on(tracker):
     """The tip touches another shaft, and the frame's curve runs on along that one."""
     line = CS.centerline.points

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,10 @@ from cath_perception.compiled import compiled
 from cath_perception.curves import Floats, arc_lengths
 from cath_perception.ends import TANGENT, joined, length_of, reaching_tips
 from cath_perception.rings import find_ring
+from cath_perception.tips import Others, longer_end, tip_is_start
 from cath_perception.types import Catheter, Centerline, Electrode
 
-# All of these are in widths of the shaft.
-_BORDER = 1.5
-"""An end this near to the image's border is where the shaft enters."""
-
+# Lengths are in widths of the shaft.
 _ENTERS = 4.0
 """A shaft that ends this near to a ring, in widths, leads into it."""
 _MEETS, _ALONG = 0.5, 0.5
@@ -35,16 +32,6 @@ _WIDER = 1.5
 seen at a slant has wide and narrow ones), or else the tip is where it closes."""
 _MISSED, _STRANGE, _BESIDE = 0.25, 3, 1.0
 """A centreline that misses so much of a loop's electrodes, or has so many so far beside it, does not follow the loop."""
-_ENTERING = 0.5
-"""What it counts against an end's being the tip that the shaft enters there, in lengths of the shaft."""
-_LEANS, _LEANING = 1.5, 0.3
-"""An end this near to another shaft comes out of that one, and what that counts against its being the tip."""
-_LONG_TIP = 1.36
-"""A tip electrode is this many times as long as the others."""
-_TIP_SIZE = 0.4
-"""What that counts for in finding the tip, in lengths of the shaft."""
-
-_Others = tuple[Floats, int, int]
 
 
 def group(
@@ -79,7 +66,7 @@ def group(
     for number, shaft in enumerate(shafts):
         mine = np.flatnonzero(owner == number)
         shaft, places = _wound(*_entered(shaft, along[mine], shafts))
-        largest = _largest([electrodes[i] for i in mine.tolist()], places)
+        largest = longer_end([electrodes[i] for i in mine.tolist()], places)
         points, places = _from_tip(shaft, places, largest, every.others(number), width, height)
         ordered = mine[places.argsort(kind="stable")].tolist()
         for index, which in enumerate(ordered):
@@ -105,7 +92,7 @@ class _Points:
         points = np.concatenate([shaft.points for shaft in shafts]) if shafts else np.empty((0, 2))
         return cls(np.ascontiguousarray(points), [0, *accumulate(len(shaft.points) for shaft in shafts)])
 
-    def others(self, number: int) -> _Others:
+    def others(self, number: int) -> Others:
         """All points but those from one index up to another."""
         return self.points, self.begins[number], self.begins[number + 1]
 
@@ -206,57 +193,16 @@ def _touches(points: Floats, width: float) -> tuple[float, float, float]:
     return places[0], places[1], arcs[last]
 
 
-def _largest(electrodes: Sequence[Electrode], places: Floats) -> int:
-    """1 if the first of the electrodes along the shaft is a long tip electrode, -1 if the last is, 0 if neither."""
-    if len(electrodes) < 3:
-        return 0
-    sizes = [
-        math.hypot(e.width, e.height)
-        for _, e in sorted(zip(places.tolist(), electrodes, strict=True), key=itemgetter(0))
-    ]
-    limit = _LONG_TIP * sorted(sizes[1:-1])[(len(sizes) - 2) // 2]
-    return (sizes[0] > limit) - (sizes[-1] > limit)
-
-
 def _from_tip(
-    shaft: Trace, along: Floats, largest: int, others: _Others, width: int, height: int
+    shaft: Trace, along: Floats, largest: int, others: Others, width: int, height: int
 ) -> tuple[Floats, Floats]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
     length = length_of(shaft)
     if shaft.closed:
         return _from_gap(shaft.points, along, length)
-    if _tip_is_start(shaft, along / length, largest, others, width, height):
+    if tip_is_start(shaft, along / length, largest, others, width, height):
         return shaft.points, along
     return shaft.points[::-1], length - along
-
-
-def _tip_is_start(
-    shaft: Trace, parts: Floats, largest: int, others: _Others, width: int, height: int
-) -> bool:
-    """Electrodes (at these parts of the length) sit near the tip, one longer than the rest at it; the shaft enters at the
-    border or comes out of another, which counts less."""
-    ends = shaft.points[[0, -1]]
-    inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in ends.tolist()]
-    if not len(parts):
-        return inset[0] >= inset[1]
-    start, end = float(parts.min()) - _TIP_SIZE * largest, 1.0 - float(parts.max())
-    start, end = (
-        part + _ENTERING * (edge <= _BORDER * shaft.width) + _LEANING * leans
-        for part, edge, leans in zip((start, end), inset, _leaning(ends, *others, shaft.width), strict=True)
-    )
-    return start < end if start != end else inset[0] >= inset[1]
-
-
-@compiled("(f8[:, ::1], f8[:, ::1], i8, i8, f8)")
-def _leaning(ends: Floats, points: Floats, first: int, last: int, width: float) -> tuple[bool, bool]:
-    """Whether each of a shaft's two ends lies at another shaft: at a point that is none from ``first`` up to ``last``."""
-    at_start, at_end, limit = False, False, (_LEANS * width) ** 2
-    for i in range(len(points)):
-        if i < first or i >= last:
-            x, y = points[i]
-            at_start |= (ends[0, 0] - x) ** 2 + (ends[0, 1] - y) ** 2 <= limit
-            at_end |= (ends[1, 0] - x) ** 2 + (ends[1, 1] - y) ** 2 <= limit
-    return at_start, at_end
 
 
 def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trace, Floats]:

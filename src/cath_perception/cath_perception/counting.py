@@ -20,7 +20,8 @@ _DOUBLE = 0.4
 
 
 @compiled(
-    "(b1[::1], i8[::1], b1[::1], i8[::1], i8, f8[:, :], f8, f8[::1], f8[::1], f8[::1], i8[::1], f8[::1], f8[::1], b1[::1])"
+    "(b1[::1], i8[::1], b1[::1], i8[::1], i8, f8[:, :], f8[::1], "
+    "f8[::1], f8[::1], f8[::1], i8[::1], f8[::1], f8[::1], b1[::1])"
 )
 def counted(
     seen: NDArray[np.bool_],
@@ -29,7 +30,7 @@ def counted(
     keys: NDArray[np.int64],
     born_with: int,
     places: Floats,
-    beside: float,
+    beside: Floats,
     frames: Floats,
     share: Floats,
     elsewhere: Floats,
@@ -44,7 +45,7 @@ def counted(
         seen, frames, share, elsewhere, host, aside, shadow, confirmed: the track's.
         host_now, aside_now: as ``Track.count`` takes them.
         keys, born_with: the slots' names, and how many were there from the beginning.
-        places, beside: ``(N, 2)``, and the square of the distance within which one is in another's shadow, px.
+        places, beside: ``(N, 2)``, and ``(N,)`` the square of the distance within which another is in one's shadow, px.
     """
     kept, double = np.ones(len(seen), np.bool_), 0
     for n in range(len(seen)):
@@ -66,14 +67,14 @@ def counted(
 
 
 @compiled()
-def _in_shadow(slot: int, seen: NDArray[np.bool_], places: Floats, beside: float) -> bool:
+def _in_shadow(slot: int, seen: NDArray[np.bool_], places: Floats, beside: Floats) -> bool:
     """Whether a slot was not seen, and lies where another was (the square of their distance at most ``beside``)."""
     if seen[slot]:
         return False
     for n in range(len(seen)):
         if seen[n]:
             x, y = places[slot, 0] - places[n, 0], places[slot, 1] - places[n, 1]
-            if x * x + y * y <= beside:
+            if x * x + y * y <= beside[n]:
                 return True
     return False
 

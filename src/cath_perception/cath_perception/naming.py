@@ -58,6 +58,7 @@ class Naming:
         self._scores = np.zeros(len(recognizer.types))
         self._kind: int | None = None
         self.type: tuple[str | None, float] = (None, 0.0)
+        self._fits = 0.0
         self._votes: dict[Layout, float] = {}
         self.looks = self.looked_at = 0
         self.weight = 0.0
@@ -73,7 +74,7 @@ class Naming:
     @property
     def settled(self) -> bool:
         """Whether the type says how many electrodes there are and where."""
-        return self.layout is not None and self.type[1] > _SETTLED and self.weight >= _SETTLED_LOOKS
+        return self.layout is not None and self._fits > _SETTLED and self.weight >= _SETTLED_LOOKS
 
     @property
     def circular(self) -> bool:
@@ -177,7 +178,7 @@ class Naming:
             track.note_order(slots[there], ranks[there], weight)
         if keys != before and self.looks > _FIRST:
             return  # this frame's order is not the track's
-        self._note(reading.scores)
+        self._note(reading)
         if self.looks % _RETRY == 1:
             self._note_facing(track, seen, reading)
         elif (
@@ -280,22 +281,32 @@ class Naming:
         track.note_facing(float(np.clip(best - other, -3.0, 3.0)))
         self.turn(track)
 
-    def _note(self, scores: Floats) -> None:
+    def _note(self, reading: Reading) -> None:
         self.weight = min(self.weight + 1.0, _MEMORY)
         weight = 1.0 / self.weight
-        told = scores + _KNOWN
+        told = reading.scores + _KNOWN
         told = told - max(float(told.max()) - _BEST, 0.0)  # as far apart as before
         self._scores += weight * (np.maximum(told, WORST) - self._scores)
         best = int(self._scores.argmax())
         if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
             self._kind = best if self._scores[best] > 0.0 else None
             self._forget_layout()
-        self.type = (None, 0.0)
+        self.type, self._fits = (None, 0.0), 0.0
         if self._kind is not None:
             odds = np.exp(np.append(self._scores, 0.0) - max(float(self._scores.max()), 0.0))
-            confidence = float(odds[self._kind] / odds.sum())
+            odds /= odds.sum()
+            confidence = float(odds[self._kind])
+            self._fits = float(odds[:-1][self._alike(reading)].sum())
             if confidence > 0.5:
                 self.type = self._recognizer.types[self._kind], confidence
+
+    def _alike(self, reading: Reading) -> NDArray[np.bool_]:
+        """``(types,)`` those that have the same electrodes in the same places as what it is thought to be."""
+        counts = np.array([len(t.centres) for t in self._recognizer.templates])[reading.templates]
+        same = (reading.places == reading.places[self._kind]).all(axis=1) & (counts == counts[self._kind])
+        same &= reading.templates >= 0
+        same[self._kind] = True
+        return same
 
     def _note_layout(
         self, track: Track, keys: tuple[int, ...], reading: Reading, line: Floats | None

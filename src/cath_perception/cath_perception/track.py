@@ -18,6 +18,8 @@ _APART = 0.6
 """Electrodes are farther apart than this part of the reach."""
 _BESIDE = 0.8
 """A slot within this part of the reach of another that was seen is in its shadow."""
+_LONGER, _WITHIN = 1.2, 0.5
+"""Around an electrode so many times as long as the usual one, a tip's, there is no other within this part of its length."""
 _DAMPING_S, _LEAST_S = 0.15, 0.02
 """How long a velocity lasts that is not seen anew, and the shortest time over which one is told, as stamps may bunch."""
 _SMOOTHING = 0.2
@@ -160,7 +162,7 @@ class Track:
         ``host``: ``(N,)`` id of the other track on whose shaft a slot, if seen, lay; -1 for none. ``aside``: ``(N,)``
         whether it lay on a shaft of the track's own other than its main one.
         """
-        beside = (_BESIDE * self.reach) ** 2
+        beside = np.square(self._extents(_BESIDE))
         shares = self.share, self.elsewhere, self.host, self.aside, self.shadow
         own = self.keys, self.born_with, self.places, beside, self.frames
         kept = counted(self.seen, host, aside, *own, *shares, self.confirmed)
@@ -181,21 +183,29 @@ class Track:
 
         There is none (-1) for one that lies where another slot is.
         """
-        place = seen.positions[row : row + 1]
-        if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
+        if self._holds(seen.positions[row : row + 1]):
             return -1
         measured = seen.positions[row], seen.boxes[row], seen.scores[row], seen.sigmas[row]
         return self._insert((*measured, 1.0, 1.0, False, True, 0.0, -1, 0.0, 0.0, _UNKNOWN))
 
     def take(self, other: Track, slot: int) -> int:
         """A slot of another track with all that is known of it. Returns its key here; -1 where another slot is."""
-        place = other.places[slot : slot + 1]
-        if len(self.keys) and squared_distances(place, self.places).min() < (_APART * self.reach) ** 2:
+        if self._holds(other.places[slot : slot + 1]):
             return -1
         values = {name: getattr(other, name)[slot] for name in _COLUMNS[1:]}
         return self._insert(
             (*(values | {"elsewhere": 0.0, "host": -1, "aside": 0.0, "shape": _UNKNOWN}).values(),)
         )
+
+    def _holds(self, place: Floats) -> bool:
+        """Whether a slot is so near to a ``(1, 2)`` place that both are one electrode."""
+        return bool((squared_distances(place, self.places) < np.square(self._extents(_APART))).any())
+
+    def _extents(self, part: float) -> Floats:
+        """``(N,)`` how near to a slot all is the same electrode, px: this part of the reach, or half of a long tip."""
+        sides = self.boxes.max(axis=1, initial=0.0)
+        usual = np.sort(sides)[len(sides) // 2] if len(sides) else 0.0
+        return np.maximum(part * self.reach, np.where(sides > _LONGER * usual, _WITHIN * sides, 0.0))
 
     def _insert(self, values: tuple[Any, ...]) -> int:
         """A slot with the values of all columns but its key, which is returned."""
