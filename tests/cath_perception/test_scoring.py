@@ -70,6 +70,24 @@ def test_the_order_of_electrodes_too_close_to_tell_apart_does_not_count() -> Non
     assert tally.figures()["order right"] == 0.5
 
 
+def test_a_bridged_electrode_behind_a_shutter_is_not_one_too_many() -> None:
+    whole = replace(straight([2, 5, 2], 4.0, identity=3), type="ablation")
+    truth = replace(whole, electrodes=whole.electrodes[:3])
+    last = whole.electrodes[3]
+    bridged = replace(whole, electrodes=(*truth.electrodes, last._replace(visible=False)))
+    covered = {3: np.array([[last.x + 1.0, last.y]])}
+    for answer, hidden, right in (
+        (bridged, covered, True),
+        (bridged, {3: covered[3] + 50.0}, False),
+        (bridged, {4: covered[3]}, False),
+        (bridged, None, False),
+        (whole, covered, False),  # nothing behind a shutter can have been seen
+    ):
+        tally = CatheterTally()
+        tally.add([answer], [truth], 512, hidden)
+        assert tally.figures()["order right"] == right
+
+
 def test_extra_catheters_have_two_electrodes_and_bare_shafts_are_counted_apart() -> None:
     truth = replace(straight([2, 5, 2], 4.0, identity=0), type="ablation")
     elsewhere = straight([2, 5, 2], at=(60.0, 400.0), identity=1)

@@ -152,9 +152,11 @@ def traced(
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A frame's truth: catheters in view, all electrodes of the reference catheter, and the parts of its motion; px."""
+    """A frame's truth: catheters in view, their electrodes behind shutters by id, all electrodes of the reference catheter,
+    and the parts of its motion; px."""
 
     truth: tuple[Catheter, ...]
+    hidden: dict[int, Points]
     reference: Points
     respiratory: Points
     cardiac: Points
@@ -172,7 +174,7 @@ def _damaged_results(
         if damage.traced:
             traces = traced(sequence.mask(index), truth, damage.holes, rng)
         grouped = group(found, traces, size, size)
-        frame = _Frame(truth, sequence.reference(index), respiratory, cardiac)
+        frame = _Frame(truth, {}, sequence.reference(index), respiratory, cardiac)
         yield PerceptionResult(size, size, *grouped, None), frame
 
 
@@ -181,7 +183,8 @@ def _perceived(
 ) -> Iterator[tuple[PerceptionResult, _Frame]]:
     """What a model sees of the sequence's pictures."""
     for index, seen in enumerate(sequence):
-        frame = _Frame(seen.catheters, sequence.reference(index), seen.respiratory_px, seen.cardiac_px)
+        motion = seen.respiratory_px, seen.cardiac_px
+        frame = _Frame(seen.catheters, seen.hidden, sequence.reference(index), *motion)
         yield perceptor(seen.pixels, recognize=False), frame
 
 
@@ -204,7 +207,7 @@ class _Figures:
             answer = tracker.update(result, index / rate).catheters or ()
             motions.append(estimator.update(tracker, answer, index / rate))
             self.spent += process_time() - begun
-            self.catheters.add(answer, frame.truth, size)
+            self.catheters.add(answer, frame.truth, size, frame.hidden)
             if index % round(rate) == 0:  # once a second, as it takes as long as all the rest
                 self.lines.add(_lines(answer), _lines(frame.truth), size)
             truths.append((frame.reference, frame.respiratory, frame.cardiac))

@@ -1,6 +1,6 @@
 """Answers against truth, frame by frame: which electrodes were found, missed or invented, and how far off."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,6 +89,12 @@ def _in_order(pairs: NDArray[np.intp], real: Catheter, limit: float) -> bool:
     return not bool((swapped & (cdist(places, places) > limit)).any())
 
 
+def _bridged(answer: Catheter, hidden: NDArray[np.floating] | None, limit: float) -> int:
+    """How many electrodes of an answer that were not seen lie where hidden ones are."""
+    guessed = np.array([(e.x, e.y) for e in answer.electrodes if not e.visible]).reshape(-1, 2)
+    return 0 if hidden is None else len(match(guessed, hidden, limit)[0])
+
+
 @dataclass(slots=True)
 class CatheterTally:
     """Catheters against the truth through sequences; the truth's ids last through each."""
@@ -110,14 +116,22 @@ class CatheterTally:
         """A new sequence: its ids have nothing to do with earlier ones."""
         self._ids.clear()
 
-    def add(self, found: Iterable[Catheter], truth: Iterable[Catheter], side: int) -> None:
+    def add(
+        self,
+        found: Iterable[Catheter],
+        truth: Iterable[Catheter],
+        side: int,
+        hidden: Mapping[int, NDArray[np.floating]] | None = None,
+    ) -> None:
         """Count one frame whose longer side is ``side`` px. Only DETECTED catheters and true ones with electrodes count.
 
         A true catheter is found by the answer that has most of its electrodes, half of them at least. Type and order
         are judged where it is seen whole: where nine tenths of its electrodes are in the answer, seen or bridged.
         The order is right if there are as many electrodes as in truth and all that lie farther apart than the limit, as
-        those of a catheter seen end-on do not, come in the true order. Extra catheters are those of two electrodes or
-        more that are no true one's; shafts without electrodes are counted on their own, whatever they are.
+        those of a catheter seen end-on do not, come in the true order. A bridged electrode at the place of one of the
+        ``hidden``, by true id ``(M, 2)`` px of those that a shutter covers, is not one too many. Extra catheters are
+        those of two electrodes or more that are no true one's; shafts without electrodes are counted on their own,
+        whatever they are.
         """
         there = [c for c in found if c.status is CatheterStatus.DETECTED]
         answers = [c for c in there if c.electrodes]
@@ -137,7 +151,8 @@ class CatheterTally:
                 self.whole += 1
                 self.typed += best.type == real.type
                 self.mistyped += best.type not in (None, real.type)
-                exact = len(best.electrodes) == len(real.electrodes)
+                bridged = _bridged(best, (hidden or {}).get(real.id), self.limit * side / REFERENCE_PX)
+                exact = len(best.electrodes) - bridged == len(real.electrodes)
                 self.ordered += exact and _in_order(pairs, real, self.limit * side / REFERENCE_PX)
         self.extra += len([c for c in answers if c.id not in used and len(c.electrodes) >= 2])
 

@@ -46,6 +46,16 @@ def test_catheters_are_ordered_from_the_tip_and_typed() -> None:
         assert np.linalg.norm(catheter.centerline.points[0] - tip) < 12
 
 
+def test_electrodes_behind_a_shutter_are_hidden_and_no_others() -> None:
+    sequence = run(seed=39)
+    frame, (unshuttered, _, _) = next(iter(sequence)), sequence.truth(0)
+    seen = {c.id: [(e.x, e.y) for e in c.electrodes] for c in frame.catheters}
+    assert sum(len(places) for places in frame.hidden.values()) >= 3
+    for catheter in unshuttered:
+        there = seen.get(catheter.id, []) + [(x, y) for x, y in frame.hidden[catheter.id].tolist()]
+        assert sorted(there) == sorted((e.x, e.y) for e in catheter.electrodes)
+
+
 def test_patient_breathes_and_heart_beats() -> None:
     frames = list(run(seconds=4, rate=6.0, size=128, clutter=0))
     breath = np.ptp([f.respiratory_px[1] for f in frames])

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from cath_training.data.bank import CANVAS_PX, Bank
 from cath_training.synthetic import formation, processing
 
-OPEN = 0.3  # share of the light above which a shutter hides nothing
 MASK_STRIDE = 2  # masks leave every network at half size
 REACH = 3  # cells around a dense target's centre that its Gaussian is drawn in ...
 WIDTHS = 2  # ... or so many sigmas if these are more
@@ -269,7 +268,7 @@ def _taken(
     if rule.treated:
         attenuation = processing.lag(attenuation, rng)
     image, field = formation.expose(background, attenuation, exposure, generator)
-    shown = field > OPEN
+    shown = field > formation.LIT
     if rule.treated:
         image, inside = processing.surround(image, rng)
         image, uncovered = processing.treat(image, rng)

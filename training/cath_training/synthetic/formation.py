@@ -72,6 +72,7 @@ class Exposure:
     invert: Tensor
 
 
+LIT = 0.3  # share of the light above which a shutter hides nothing
 OPEN = 9.0  # a shutter this far out is not there
 
 

@@ -1,7 +1,7 @@
 """A fluoroscopy run of a beating, breathing patient with every label: ``SyntheticSequence``."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ class SyntheticFrame:
         time_s: from the start of the run.
         catheters: truth in px of this frame, ids stable through the run.
         respiratory_px, cardiac_px: ``(2,)`` mean displacement of the reference (first) catheter's electrodes by each.
+        hidden: by catheter id ``(M, 2)`` px of the electrodes within the frame that a shutter covers.
     """
 
     pixels: NDArray[np.uint8]
@@ -33,6 +34,7 @@ class SyntheticFrame:
     catheters: tuple[Catheter, ...]
     respiratory_px: NDArray[np.float64]
     cardiac_px: NDArray[np.float64]
+    hidden: dict[int, Points] = field(default_factory=dict)
 
 
 def _kinds(rng: np.random.Generator, count: int) -> list[str]:
@@ -154,17 +156,18 @@ class SyntheticSequence:
         attenuation = fixed + geometry.attenuation(moved, self.carm, rng)
         behind = self._behind(t)
         generator = torch.Generator().manual_seed(self.seed * 100_003 + index)
-        frame, field = formation.expose(
+        frame, opening = formation.expose(
             torch.from_numpy(behind)[None, None],
             torch.from_numpy(attenuation)[None, None],
             self.exposure,
             generator,
         )
         pixels = (frame[0, 0] * 255).round().to(torch.uint8).numpy()
-        truth = [
-            self._truth(i, part, field[0, 0].numpy()) for i, part in enumerate(p for p in moved if p.rings)
-        ]
-        return SyntheticFrame(pixels, t, tuple(c for c in truth if c is not None), *self._reference_motion(t))
+        shown, labelled = opening[0, 0].numpy(), [part for part in moved if part.rings]
+        truth = [self._truth(i, part, shown) for i, part in enumerate(labelled)]
+        hidden = {i: self._hidden(part, shown) for i, part in enumerate(labelled)}
+        there = tuple(c for c in truth if c is not None)
+        return SyntheticFrame(pixels, t, there, *self._reference_motion(t), hidden)
 
     def _behind(self, t: float) -> NDArray[np.float32]:
         """The anatomy follows the breath."""
@@ -175,7 +178,13 @@ class SyntheticSequence:
         moved = cv2.warpAffine(self.background, move, (self.size, self.size), flags=cv2.INTER_LINEAR)
         return np.asarray(moved, np.float32)
 
-    def _truth(self, identity: int, part: Instrument, field: NDArray[np.float32]) -> Catheter | None:
+    def _hidden(self, part: Instrument, opening: NDArray[np.float32]) -> Points:
+        seen = geometry.see(part, self.carm)
+        places = seen.electrodes[seen.inside, :2].astype(np.float64)
+        column, row = (places + 0.5).astype(int).T
+        return places[opening[row, column] <= formation.LIT]
+
+    def _truth(self, identity: int, part: Instrument, opening: NDArray[np.float32]) -> Catheter | None:
         seen = geometry.see(part, self.carm)
         if len(seen.centerline) < 2 and not seen.inside.any():
             return None
@@ -183,7 +192,7 @@ class SyntheticSequence:
         for order, ((x, y, along, across, angle), inside) in enumerate(
             zip(seen.electrodes.tolist(), seen.inside, strict=False)
         ):
-            if inside and field[int(y + 0.5), int(x + 0.5)] > 0.3:
+            if inside and opening[int(y + 0.5), int(x + 0.5)] > formation.LIT:
                 c, s = abs(np.cos(angle)), abs(np.sin(angle))
                 box = c * along + s * across, s * along + c * across
                 electrodes.append(Electrode(x, y, *box, 1.0, 0.0, identity, order))
