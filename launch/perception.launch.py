@@ -114,13 +114,18 @@ def on_transition(
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The node and what follows from its state. Handlers come first, so that no transition is missed."""
     value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    for name in ("params_file", "bag"):
+        if value[name] and not Path(value[name]).exists():
+            raise FileNotFoundError(f"{name}: there is no {value[name]}")
     node = perception_node(value)
     entities: list[LaunchDescriptionEntity] = []
     if PROFILE not in os.environ:
         entities.append(SetEnvironmentVariable(PROFILE, str(SHARE / "config" / "fastdds.xml")))
     if value["bag"]:
         source = PythonLaunchDescriptionSource(str(SHARE / "launch" / "replay.launch.py"))
-        replay = IncludeLaunchDescription(source, launch_arguments={"bag": value["bag"]}.items())
+        images = join("/", value["namespace"], value["image_topic"])
+        given = {"bag": value["bag"], "image_topic": images}
+        replay = IncludeLaunchDescription(source, launch_arguments=given.items())
         entities.append(on_transition(node, "activating", "active", replay))
     if value["autostart"] == "true":
         failed = LogInfo(

@@ -1,10 +1,14 @@
 """Plays a bag in real time with /clock: with `ros2 bag play`, or with this package's own player where that is missing."""
 
+from pathlib import Path
+
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from cath_perception.bags import BagReader, moved
 
 ARGUMENTS = (
     DeclareLaunchArgument("bag", description="Bag to play: its folder, or an .mcap file."),
@@ -14,6 +18,11 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "start", default_value="0.0", description="Seconds of the bag to leave out at its start."
+    ),
+    DeclareLaunchArgument(
+        "image_topic",
+        default_value="",
+        description="Play the images, and camera info beside them, here; empty: as recorded.",
     ),
 )
 
@@ -30,10 +39,12 @@ def has_ros2_bag() -> bool:
 
 def play(context: LaunchContext) -> list[ExecuteProcess]:
     """The player with the arguments as given."""
-    bag, rate, loop, start = (
-        LaunchConfiguration(name).perform(context) for name in ("bag", "rate", "loop", "start")
+    bag, rate, loop, start, images = (
+        LaunchConfiguration(name).perform(context) for name in ("bag", "rate", "loop", "start", "image_topic")
     )
     again = ["--loop"] if loop == "true" else []
+    with BagReader(Path(bag)) as reader:  # an unreadable bag is said before anything starts
+        recorded = reader.image_topic()
     if has_ros2_bag():
         command = [
             "ros2",
@@ -48,8 +59,12 @@ def play(context: LaunchContext) -> list[ExecuteProcess]:
             start,
             *again,
         ]
+        if images and recorded:
+            command += ["--remap", *(f"{old}:={new}" for old, new in moved(recorded, images).items())]
         return [ExecuteProcess(cmd=command, name="replay", output="screen")]
     arguments = [bag, "--rate", rate, "--start", start, *again]
+    if images:
+        arguments += ["--image-topic", images]
     return [Node(package="cath_perception", executable="replay", arguments=arguments, output="screen")]
 
 

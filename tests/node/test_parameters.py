@@ -99,3 +99,14 @@ def test_refused_at_start_with_one_line(
     assert process.wait() == 2
     assert arguments[1] in process.output
     assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize("arguments", [("-r", "~/image:=/two words"), ("-p", "threads")])
+def test_arguments_that_ros_does_not_take_are_refused_with_its_reason(
+    start: Callable[..., NodeProcess], arguments: tuple[str, str]
+) -> None:
+    process = start("-r", "__node:=another", *arguments)
+    assert process.wait() == 2
+    assert "perception: ROS does not take the arguments: " in process.output
+    assert arguments[1] in process.output
+    assert "Traceback" not in process.output

@@ -8,6 +8,7 @@ import pytest
 from cath_msgs.msg import ElectrodeArray, PerceptionStatus
 from node.frames import image, packed, scene
 from node.harness import Inbox, NodeProcess, Peer, RemoteNode, Stream
+from rcl_interfaces.msg import Log
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -102,6 +103,15 @@ def test_mask_and_overlay_only_while_someone_listens(stream: Stream) -> None:
         assert (received.step, len(received.data)) == (320 * channels, 320 * 240 * channels)
     picture = np.frombuffer(overlays[0].data, np.uint8)
     assert picture.std() > 5
+
+
+def test_camera_info_that_does_not_come_is_missed_aloud(stream: Stream) -> None:
+    said = stream.peer.listen(Log, "/rosout")
+    stream.peer.wait(
+        lambda: stream.answer(stream.frame()) and any("no camera info" in line.msg for line in said),
+        "word of the camera info",
+    )
+    assert "camera_info_topic" in said[-1].msg
 
 
 def test_markers_in_pixels_then_in_metres(stream: Stream) -> None:

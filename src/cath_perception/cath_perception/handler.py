@@ -27,6 +27,7 @@ from cath_perception.sequence import SequencePerceptor
 from cath_perception.types import PerceptionResult, StageTimes
 
 Frame: TypeAlias = Image | CompressedImage
+_WITHOUT_INFO = 30  # images after which camera info that was asked for should have come
 _STAGES = ("preprocess", "network", "decode", "mask", "centerline", "grouping")
 
 
@@ -183,6 +184,8 @@ class FrameHandler:
         if before is not None and size != before:
             self._note = f"image size changed from {before[0]} x {before[1]} to {size[0]} x {size[1]} px"
         info, self._size = self.camera_info, size
+        if info is None and self._settings.use_camera_info and self.counters.received == _WITHOUT_INFO:
+            self._note = f"no camera info came with {_WITHOUT_INFO} images: its scale is not known; see camera_info_topic"
         if info is not None and size != (info.width, info.height):
             self._note = (
                 f"camera info is for {info.width} x {info.height} px, the image has {size[0]} x {size[1]}: "

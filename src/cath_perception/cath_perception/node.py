@@ -256,11 +256,19 @@ class PerceptionNode(LifecycleNode):
         self._speaker.diagnostics(self._state, counters, self._engine)
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run until SIGINT or SIGTERM: exit code 0; 2 with one line on stderr where a parameter is refused."""
-    node = None
+def _start_ros(args: list[str] | None) -> None:
+    """Raises CathError with the reason, as where a remapping's name is none or a parameter file is no YAML."""
     try:
         rclpy.init(args=args)
+    except Exception as error:
+        raise CathError(f"ROS does not take the arguments: {error}") from error
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM: exit code 0; 2 with the reason on stderr where arguments or a parameter are refused."""
+    node = None
+    try:
+        _start_ros(args)
         node = PerceptionNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)

@@ -20,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability
 from rosgraph_msgs.msg import Clock
 
-from cath_perception.bags import NANOSECONDS, BagMessage, BagReader, typestore
+from cath_perception.bags import NANOSECONDS, BagMessage, BagReader, moved, typestore
 from cath_perception.errors import SourceError
 from cath_perception.interruption import Interruption
 from cath_perception.playback import CLOCK_TOPIC, Playback, stamp_ns, with_stamp
@@ -45,7 +45,7 @@ class ReplayOptions:
         clock_hz: how often ``/clock`` is published (also right before each image); 0 for none.
         subscribers: how many subscribers of the images to wait for before the first one; 0 does not wait.
         wait_s: how long to wait for them; then the replay begins without.
-        image_topic: publish the images under this name instead of the recorded one.
+        image_topic: publish the images under this name instead of the recorded one, and their camera info beside it.
         stamp_now: move header stamps to the present: to the wall clock's time at which the message is due.
     """
 
@@ -121,8 +121,14 @@ class Replayer:
         except SourceError as error:
             say(f"{topic} is left out: {error}")
             return
-        name = self._options.image_topic if topic == self._images and self._options.image_topic else topic
-        self._publishers[topic] = self._node.create_publisher(kind, name, ros_qos(self._reader.qos(topic)))
+        self._publishers[topic] = self._node.create_publisher(
+            kind, self._name(topic), ros_qos(self._reader.qos(topic))
+        )
+
+    def _name(self, topic: str) -> str:
+        """What a recorded topic is published as: the camera info beside the images goes where they go."""
+        images, elsewhere = self._images, self._options.image_topic
+        return moved(images, elsewhere).get(topic, topic) if images and elsewhere else topic
 
     def _check_definition(self, topic: str, msgtype: str) -> None:
         """Bytes of another cath_msgs definition would be misread; standard definitions do not change."""
