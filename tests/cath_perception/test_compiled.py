@@ -51,6 +51,28 @@ def test_first_start_says_that_it_compiles_and_the_second_does_not(tmp_path):
     assert second.stderr == ""
 
 
+def test_what_the_first_start_of_perception_compiles_is_kept(tmp_path):
+    """Also kernels that are called from Python and from other kernels."""
+    script = (
+        "import logging; logging.basicConfig()\n"
+        "from cath_perception import compiled, sequence; compiled.load()"
+    )
+    variables = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=True,
+        ).stderr
+        for _ in range(2)
+    ]
+    assert "compiled " in said[0]
+    assert said[1] == ""
+
+
 def test_where_nothing_can_be_kept_it_works_and_says_so(tmp_path):
     (tmp_path / "__pycache__").write_text("not a folder")
     for _ in range(2):

@@ -28,7 +28,10 @@ _waiting: list[tuple[Any, tuple[str, ...]]] = []
 
 
 def compiled(*signatures: str) -> Callable[[Function], Function]:
-    """Decorate a kernel, for each of the signatures in numba's spelling; ``load`` or its first call compiles it."""
+    """Decorate a kernel, for each of the signatures in numba's spelling; ``load`` or its first call compiles it.
+
+    One with signatures that other kernels use must stand before them, or what is kept of it is not found at the next start.
+    """
 
     def decorate(function: Function) -> Function:
         try:

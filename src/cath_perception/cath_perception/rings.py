@@ -46,6 +46,20 @@ def find_ring(positions: Floats, width: float) -> tuple[NDArray[np.intp], Floats
     return mine, np.column_stack((x + cos * u - sin * v, y + sin * u + cos * v))
 
 
+@compiled("(f8[:, ::1], f8[::1], f8)")
+def _on(positions: Floats, ellipse: Floats, tolerance: float) -> NDArray[np.bool_]:
+    """Which positions lie within the tolerance (px, to first order) of an ellipse."""
+    a, b, cos, sin, x, y = ellipse
+    on = np.empty(len(positions), np.bool_)
+    for n in range(len(positions)):
+        u, v = positions[n, 0] - x, positions[n, 1] - y
+        major, minor = (u * cos + v * sin) / a, (v * cos - u * sin) / b
+        outside = major * major + minor * minor - 1.0
+        steep = 4.0 * ((major / a) ** 2 + (minor / b) ** 2)
+        on[n] = outside * outside <= tolerance * tolerance * steep
+    return on
+
+
 @compiled("(f8[:, ::1], f8)")
 def _best(positions: Floats, width: float) -> Floats:
     """The ellipse with most electrodes, as ``_laid`` has it; zeros if there is none."""
@@ -133,20 +147,6 @@ def _laid(points: Floats) -> Floats:
     ellipse[0], ellipse[1] = math.sqrt(inside / (half - spread)), math.sqrt(inside / (half + spread))
     ellipse[2], ellipse[3], ellipse[4], ellipse[5] = math.cos(turn), math.sin(turn), x + u, y + v
     return ellipse
-
-
-@compiled("(f8[:, ::1], f8[::1], f8)")
-def _on(positions: Floats, ellipse: Floats, tolerance: float) -> NDArray[np.bool_]:
-    """Which positions lie within the tolerance (px, to first order) of an ellipse."""
-    a, b, cos, sin, x, y = ellipse
-    on = np.empty(len(positions), np.bool_)
-    for n in range(len(positions)):
-        u, v = positions[n, 0] - x, positions[n, 1] - y
-        major, minor = (u * cos + v * sin) / a, (v * cos - u * sin) / b
-        outside = major * major + minor * minor - 1.0
-        steep = 4.0 * ((major / a) ** 2 + (minor / b) ** 2)
-        on[n] = outside * outside <= tolerance * tolerance * steep
-    return on
 
 
 @compiled()
