@@ -50,13 +50,13 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "autostart",
         default_value="true",
-        choices=["true", "false"],
+        choices=["true", "false", "True", "False"],
         description="Configure and activate the node.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
         default_value="",
-        choices=["", "true", "false"],
+        choices=["", "true", "false", "True", "False"],
         description="Time from /clock; empty: true with a bag, else false.",
     ),
     DeclareLaunchArgument("bag", default_value="", description="Bag to replay once the node is active."),
@@ -127,7 +127,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         given = {"bag": value["bag"], "image_topic": images}
         replay = IncludeLaunchDescription(source, launch_arguments=given.items())
         entities.append(on_transition(node, "activating", "active", replay))
-    if value["autostart"] == "true":
+    if value["autostart"].lower() == "true":
         failed = LogInfo(
             msg="not configured, for the reason above; mend it, then configure and activate the node"
         )

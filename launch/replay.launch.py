@@ -14,7 +14,10 @@ ARGUMENTS = (
     DeclareLaunchArgument("bag", description="Bag to play: its folder, or an .mcap file."),
     DeclareLaunchArgument("rate", default_value="1.0", description="Speed; 2.0 plays twice as fast."),
     DeclareLaunchArgument(
-        "loop", default_value="false", choices=["true", "false"], description="Play it for ever."
+        "loop",
+        default_value="false",
+        choices=["true", "false", "True", "False"],
+        description="Play it for ever.",
     ),
     DeclareLaunchArgument(
         "start", default_value="0.0", description="Seconds of the bag to leave out at its start."
@@ -42,7 +45,7 @@ def play(context: LaunchContext) -> list[ExecuteProcess]:
     bag, rate, loop, start, images = (
         LaunchConfiguration(name).perform(context) for name in ("bag", "rate", "loop", "start", "image_topic")
     )
-    again = ["--loop"] if loop == "true" else []
+    again = ["--loop"] if loop.lower() == "true" else []
     with BagReader(Path(bag)) as reader:  # an unreadable bag is said before anything starts
         recorded = reader.image_topic()
     if has_ros2_bag():
