@@ -8,7 +8,8 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from cath_perception.bags import BagReader, moved
+from cath_perception.bags import BagReader
+from cath_perception.playback import moved
 
 ARGUMENTS = (
     DeclareLaunchArgument("bag", description="Bag to play: its folder, or an .mcap file."),
@@ -46,8 +47,6 @@ def play(context: LaunchContext) -> list[ExecuteProcess]:
         LaunchConfiguration(name).perform(context) for name in ("bag", "rate", "loop", "start", "image_topic")
     )
     again = ["--loop"] if loop.lower() == "true" else []
-    with BagReader(Path(bag)) as reader:  # an unreadable bag is said before anything starts
-        recorded = reader.image_topic()
     if has_ros2_bag():
         command = [
             "ros2",
@@ -62,6 +61,8 @@ def play(context: LaunchContext) -> list[ExecuteProcess]:
             start,
             *again,
         ]
+        with BagReader(Path(bag)) as reader:
+            recorded = reader.image_topic()
         if images and recorded:
             command += ["--remap", *(f"{old}:={new}" for old, new in moved(recorded, images).items())]
         return [ExecuteProcess(cmd=command, name="replay", output="screen")]

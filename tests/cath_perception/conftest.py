@@ -1,4 +1,4 @@
-"""A small bundle with random weights, for what does not depend on a network having learnt anything."""
+"""A small bundle with random weights, for what does not depend on a network having learnt anything, and a tracker."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ import torch
 from cath_perception.bundle import ModelBundle
 from cath_perception.network import build
 from cath_perception.network.deployed import IntensityRule
+from cath_perception.recognition import Recognizer
+from cath_perception.tracking import CatheterTracker
 
 ARCHITECTURE = {"name": "light", "widths": [8, 16, 16, 24, 32], "decoder": [24, 16, 16], "hidden": 8}
 
@@ -35,3 +37,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Converted models shared by the tests of this run."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def tracker() -> CatheterTracker:
+    """A tracker that has seen nothing yet."""
+    return CatheterTracker(Recognizer.load())

@@ -53,3 +53,20 @@ def seen(*catheters, size=512):
     """A frame's result with these catheters, renumbered in the order given as ``group`` does."""
     numbered = tuple(moved(c, 0.0, 0.0, identity=i) for i, c in enumerate(catheters))
     return PerceptionResult(size, size, tuple(e for c in numbered for e in c.electrodes), numbered, None)
+
+
+CS = straight([2, 5] * 4 + [2], at=(100, 150))
+ABLATION = straight([2, 5, 2], 4.0, at=(300, 330), angle=1.2)
+DT = 1 / 15
+"""Between two frames, s."""
+
+
+def settle(tracker, frames=20):
+    """Both catheters at rest; the ids they were given (coronary sinus, ablation) and the next frame's number."""
+    for i in range(frames):
+        result = tracker.update(seen(CS, ABLATION), i * DT)
+    return [c.id for c in result.catheters], frames
+
+
+def by_id(result):
+    return {c.id: c for c in result.catheters}

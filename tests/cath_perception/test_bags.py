@@ -19,7 +19,6 @@ from cath_perception.bags import (
     TRUTH_TOPIC,
     BagReader,
     BagWriter,
-    moved,
     typestore,
 )
 from cath_perception.errors import SourceError
@@ -343,14 +342,3 @@ def test_a_type_that_nobody_defined(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="other_msgs/msg/Thing"), BagWriter(tmp_path / "bag") as writer:
         writer.add_topic("/thing", "other_msgs/msg/Thing")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("images", "elsewhere", "expected"),
-    [
-        ("/lab/image_raw", "/image", {"/lab/image_raw": "/image", "/lab/camera_info": "/camera_info"}),
-        ("/image", "xray/image", {"/image": "xray/image", "/camera_info": "xray/camera_info"}),
-    ],
-)
-def test_camera_info_goes_where_its_images_go(images: str, elsewhere: str, expected: dict[str, str]) -> None:
-    assert moved(images, elsewhere) == expected

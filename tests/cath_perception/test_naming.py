@@ -1,18 +1,10 @@
 import numpy as np
-import pytest
 
-from cath_perception.recognition import Recognizer
-from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Electrode
 
 from .patterns import catheter, seen, straight
 
 CS = straight([2, 5] * 4 + [2], at=(190, 235))
-
-
-@pytest.fixture
-def tracker():
-    return CatheterTracker(Recognizer.load())
 
 
 def test_a_loop_whose_track_holds_anothers_electrodes_is_known_all_the_same(tracker):

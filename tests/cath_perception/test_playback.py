@@ -15,7 +15,7 @@ from cath_perception.bags import (
     typestore,
 )
 from cath_perception.errors import SourceError
-from cath_perception.playback import Playback, stamp_ns, with_stamp
+from cath_perception.playback import Playback, moved, stamp_ns, with_stamp
 
 START = 1_700_000_000_900_000_000
 PERIOD = 100_000_000
@@ -117,3 +117,14 @@ def test_which_types_have_a_header(bag: BagReader) -> None:
     assert not bag.has_header("std_msgs/msg/String")
     assert not bag.has_header("nobody/msg/Knows")
     assert CAMERA_INFO_TOPIC not in bag.topics
+
+
+@pytest.mark.parametrize(
+    ("images", "elsewhere", "expected"),
+    [
+        ("/lab/image_raw", "/image", {"/lab/image_raw": "/image", "/lab/camera_info": "/camera_info"}),
+        ("/image", "xray/image", {"/image": "xray/image", "/camera_info": "xray/camera_info"}),
+    ],
+)
+def test_camera_info_goes_where_its_images_go(images: str, elsewhere: str, expected: dict[str, str]) -> None:
+    assert moved(images, elsewhere) == expected

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from posixpath import dirname, join
 from types import TracebackType
 from typing import Any
 
@@ -39,11 +38,6 @@ IMAGE_TYPE = "sensor_msgs/msg/Image"
 NANOSECONDS = 1_000_000_000
 
 _UNLIMITED = QosTime(9223372036, 854775807)
-
-
-def moved(images: str, elsewhere: str) -> dict[str, str]:
-    """Names of a bag's image topic and of the camera info beside it, and what they are where the images go elsewhere."""
-    return {images: elsewhere, join(dirname(images), "camera_info"): join(dirname(elsewhere), "camera_info")}
 
 
 def offered_qos(latched: bool = False, depth: int = 10) -> Qos:

@@ -200,7 +200,7 @@ def _from_tip(
     length = length_of(shaft)
     if shaft.closed:
         return _from_gap(shaft.points, along, length)
-    if tip_is_start(shaft, along / length, largest, others, width, height):
+    if tip_is_start(shaft, along, length, largest, others, width, height):
         return shaft.points, along
     return shaft.points[::-1], length - along
 

@@ -1,8 +1,9 @@
-"""What a replay publishes and when, without ROS: order, start, loops, and stamps that never go back."""
+"""What a replay publishes, where and when, without ROS: names, order, start, loops, and stamps that never go back."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from posixpath import dirname, join
 
 from rosbags.interfaces import QosDurability
 
@@ -11,6 +12,11 @@ from cath_perception.errors import SourceError
 from cath_perception.sources.base import DEFAULT_RATE_HZ
 
 CLOCK_TOPIC = "/clock"
+
+
+def moved(images: str, elsewhere: str) -> dict[str, str]:
+    """Names of a bag's image topic and of the camera info beside it, and what they are where the images go elsewhere."""
+    return {images: elsewhere, join(dirname(images), "camera_info"): join(dirname(elsewhere), "camera_info")}
 
 
 def stamp_ns(data: bytes) -> int:

@@ -20,10 +20,10 @@ from rclpy.signals import SignalHandlerOptions
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosReliability
 from rosgraph_msgs.msg import Clock
 
-from cath_perception.bags import NANOSECONDS, BagMessage, BagReader, moved, typestore
+from cath_perception.bags import NANOSECONDS, BagMessage, BagReader, typestore
 from cath_perception.errors import SourceError
 from cath_perception.interruption import Interruption
-from cath_perception.playback import CLOCK_TOPIC, Playback, stamp_ns, with_stamp
+from cath_perception.playback import CLOCK_TOPIC, Playback, moved, stamp_ns, with_stamp
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHARED = frozenset({"/diagnostics", "/parameter_events", "/rosout", "/tf", "/tf_static"})

@@ -133,6 +133,7 @@ class CatheterTally:
         those of two electrodes or more that are no true one's; shafts without electrodes are counted on their own,
         whatever they are.
         """
+        limit = self.limit * side / REFERENCE_PX
         there = [c for c in found if c.status is CatheterStatus.DETECTED]
         answers = [c for c in there if c.electrodes]
         self.bare += len(there) - len(answers)
@@ -140,7 +141,7 @@ class CatheterTally:
         used = set()
         for real in (catheter for catheter in truth if catheter.electrodes):
             self.truths += 1
-            best, pairs = self._best(answers, real, self.limit * side / REFERENCE_PX)
+            best, pairs = self._best(answers, real, limit)
             if best is None:
                 continue
             self.found += 1
@@ -151,9 +152,9 @@ class CatheterTally:
                 self.whole += 1
                 self.typed += best.type == real.type
                 self.mistyped += best.type not in (None, real.type)
-                bridged = _bridged(best, (hidden or {}).get(real.id), self.limit * side / REFERENCE_PX)
+                bridged = _bridged(best, (hidden or {}).get(real.id), limit)
                 exact = len(best.electrodes) - bridged == len(real.electrodes)
-                self.ordered += exact and _in_order(pairs, real, self.limit * side / REFERENCE_PX)
+                self.ordered += exact and _in_order(pairs, real, limit)
         self.extra += len([c for c in answers if c.id not in used and len(c.electrodes) >= 2])
 
     @staticmethod

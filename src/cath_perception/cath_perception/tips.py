@@ -33,45 +33,46 @@ Others = tuple[Floats, int, int]
 """The points of all shafts, and from which one up to which they are a shaft's own."""
 
 
-def tip_is_start(shaft: Trace, parts: Floats, largest: int, others: Others, width: int, height: int) -> bool:
+def tip_is_start(
+    shaft: Trace, along: Floats, length: float, largest: int, others: Others, width: int, height: int
+) -> bool:
     """Whether a curve's first point is the tip.
 
-    Electrodes (at these ``parts`` of the length) sit near the tip, one longer than the rest at it (``largest``: as
+    Electrodes (at places ``along`` the ``length``) sit near the tip, one longer than the rest at it (``largest``: as
     ``longer_end`` says it). The shaft enters at the border of the image (``width`` by ``height``) or comes out of one of
     the ``others``, which counts less. A curve that goes on at both ends goes on over another instrument at the tip, and
     seldom straight on.
     """
     ends = shaft.points[[0, -1]]
     inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in ends.tolist()]
-    if not len(parts):
+    if not len(along):
         return inset[0] >= inset[1]
-    first, last = float(parts.min()), float(parts.max())
+    first, last = float(along.min()), float(along.max())
     leaning = _leaning(ends, *others, shaft.width)
-    turns = _turns(shaft.points, first, last, shaft.width)
+    turns = _turns(shaft.points, length, first, last, shaft.width)
     start, end = (
         part + _ENTERING * (edge <= _BORDER * shaft.width) + _LEANING * leans - _TURNING * turn
-        for part, edge, leans, turn in zip((first, 1.0 - last), inset, leaning, turns, strict=True)
+        for part, edge, leans, turn in zip(
+            (first / length, 1.0 - last / length), inset, leaning, turns, strict=True
+        )
     )
     start -= _TIP_SIZE * largest
     return start < end if start != end else inset[0] >= inset[1]
 
 
-@compiled("(f8[:, :], f8, f8, f8)")
-def _turns(points: Floats, first: float, last: float, width: float) -> tuple[float, float]:
-    """The sharpest turns (rad) of an evenly spaced curve just before its first electrode and just behind its last one,
-    which lie at these parts of its length; 0 where it ends soon at either end."""
-    length, turns = 0.0, [0.0, 0.0]
-    for i in range(1, len(points)):
-        length += math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
-    spacing = length / (len(points) - 1)
+@compiled("(f8[:, :], f8, f8, f8, f8)")
+def _turns(points: Floats, length: float, first: float, last: float, width: float) -> tuple[float, float]:
+    """The sharpest turns (rad) of an evenly spaced curve just before its first electrode and just behind its last one;
+    0 where it ends soon at either end."""
+    if min(first, length - last) < _RUNS_ON * width:
+        return 0.0, 0.0
+    spacing, turns = length / (len(points) - 1), [0.0, 0.0]
     chord, beyond, inside = (
         int(_CHORD * width / spacing),
         _BEYOND * width / spacing,
         _INSIDE * width / spacing,
     )
-    begin, end = first * (len(points) - 1), last * (len(points) - 1)
-    if min(begin, len(points) - 1 - end) * spacing < _RUNS_ON * width:
-        return 0.0, 0.0
+    begin, end = first / spacing, last / spacing
     for side, low, high in ((0, begin - beyond, begin + inside), (1, end - inside, end + beyond)):
         for i in range(max(int(low), chord), min(int(high) + 1, len(points) - chord)):
             x, y = points[i, 0] - points[i - chord, 0], points[i, 1] - points[i - chord, 1]

@@ -1,7 +1,7 @@
 """A fluoroscopy run of a beating, breathing patient with every label: ``SyntheticSequence``."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ class SyntheticFrame:
     catheters: tuple[Catheter, ...]
     respiratory_px: NDArray[np.float64]
     cardiac_px: NDArray[np.float64]
-    hidden: dict[int, Points] = field(default_factory=dict)
+    hidden: dict[int, Points]
 
 
 def _kinds(rng: np.random.Generator, count: int) -> list[str]:
