@@ -8,12 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.alignment import Floats
 from cath_perception.arrangement import Arrangement, Rounds
 from cath_perception.layout import Filler, Layout, fillers_of
-from cath_perception.looks import Look, loop_among
+from cath_perception.looks import Look, Points, View, loop_among
 from cath_perception.loops import going_round, on_ring
-from cath_perception.ordering import arrangements
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, WORST, Reading, Recognizer
@@ -134,37 +132,38 @@ class Naming:
         self._votes.clear()
         self.layout, self.fillers = None, ()
 
-    def glance(self, track: Track) -> None:
+    def glance(self, track: Track, lines: Sequence[Points]) -> None:
         """Tell the type from one frame alone, without keeping any evidence: until the track is examined."""
         shown = np.flatnonzero(track.believed)
-        line = None if track.line is None else track.line.points.astype(np.float64)
         patterns = [
-            self._pattern(track, shown, arranged)
-            for arranged in arrangements(track.places[shown], line, track.width)
+            self._pattern(track, shown, arranged) for arranged in View.of(track, lines).arrangements(shown)
         ]
         scores = [self._recognizer.read(pattern, allow_false=True).scores for pattern in patterns]
         self.type = self._recognizer.verdict(np.max(scores, axis=0) + _KNOWN)
 
-    def examine(self, track: Track, frame: int) -> None:
-        """Look at the track as it is now: its order, its type, and which electrodes are missing."""
+    def examine(self, track: Track, lines: Sequence[Points], frame: int) -> None:
+        """Look at the track as it is now: its order, its type, and which electrodes are missing.
+
+        ``lines``: all centrelines of the frame.
+        """
         self.looked_at, self.looks = frame, self.looks + 1
-        line = None if track.line is None else track.line.points.astype(np.float64)
+        view = View.of(track, lines)
         if self.examined != track.believed_keys:
             self.examined = track.believed_keys
             if not self.settled:
                 self.weight = min(self.weight, _FORGOTTEN if self._kind is None else _REMEMBERED)
         shown = np.flatnonzero(track.believed)
-        look = self._look(track, shown, line)
+        look = self._look(view, shown)
         loop = loop_among(track, shown) if look.best < SURE else shown[:0]
-        cutting = not self.settled and look.best < SURE and self._cut(track, shown, loop, line, look)
+        cutting = not self.settled and look.best < SURE and self._cut(view, shown, loop, look)
         own = np.flatnonzero(track.believed & _among(track.keys, self._own))
         if 3 <= len(own) < track.believed.sum():
-            look = max(self._look(track, own, line), look, key=lambda one: one.best)
+            look = max(self._look(view, own), look, key=lambda one: one.best)
         if look.best < SURE and 0 < len(loop) < len(shown):
-            look = self._better(look, self._look(track, loop, line))
+            look = self._better(look, self._look(view, loop))
         incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
         if not cutting and (look.best < SURE or incomplete):
-            look = self._part(track, line, look)
+            look = self._part(view, look)
         slots, order, seen, reading = look
         ranks = np.empty(len(slots))
         ranks[order] = np.arange(len(slots))
@@ -179,41 +178,39 @@ class Naming:
         if keys != before and self.looks > _FIRST:
             return  # this frame's order is not the track's
         self._note(reading)
-        if self.looks % _RETRY == 1:
+        if self.looks % _RETRY == 1 and seen.angles is None:
             self._note_facing(track, seen, reading)
         elif (
             self._kind is not None
             and reading.scores[self._kind] > _FITS
             and reading.margins[self._kind] > _CLEAR
         ):
-            self._note_layout(track, keys, reading, line)
+            self._note_layout(view, keys, reading)
 
-    def _cut(
-        self, track: Track, shown: NDArray[np.intp], loop: NDArray[np.intp], line: Floats | None, look: Look
-    ) -> bool:
+    def _cut(self, view: View, shown: NDArray[np.intp], loop: NDArray[np.intp], look: Look) -> bool:
         """Try to read the track as two catheters, one after the other; whether that is still open."""
-        keys = track.keys[shown].tolist()
+        keys = view.track.keys[shown].tolist()
         for at, cut in self._parting.next_cuts(keys, np.searchsorted(shown, loop).tolist()):
-            first, second = (self._either_way(track, part, line) for part in (shown[:at], shown[at:]))
+            first, second = (self._either_way(view, part) for part in (shown[:at], shown[at:]))
             self._parting.note(cut, first, second, look.best)
         self.strangers = self._parting.strangers(keys)
         self.shared = self.shared or bool(self.strangers)
         return self._parting.undecided(keys)
 
-    def _either_way(self, track: Track, slots: NDArray[np.intp], line: Floats | None) -> float:
+    def _either_way(self, view: View, slots: NDArray[np.intp]) -> float:
         """The best score of these slots, whichever end the tip is at."""
-        look = self._look(track, slots, line, trying=True)
+        look = self._look(view, slots, trying=True)
         back = self._recognizer.read(look.pattern.reversed())
         return max(look.best, back.best)
 
-    def _part(self, track: Track, line: Floats | None, look: Look) -> Look:
+    def _part(self, view: View, look: Look) -> Look:
         """The next few runs of electrodes that may be the catheter if the others are another's; the look if none is."""
-        shown = np.flatnonzero(track.believed)
+        shown = np.flatnonzero(view.track.believed)
         count = len(shown)
         runs = [(a, a + n) for n in range(count - 1, _SHORTEST - 1, -1) for a in range(count - n + 1)]
         for n in range(min(_RUNS, len(runs))):
             start, stop = runs[(self._next_run + n) % len(runs)]
-            part = self._better(look, self._look(track, shown[start:stop], line, trying=True))
+            part = self._better(look, self._look(view, shown[start:stop], trying=True))
             if part is not look:
                 return part
         self._next_run += _RUNS
@@ -238,12 +235,12 @@ class Naming:
                 indices = tuple(last - i if i >= 0 else -1 for i in self.layout.indices[::-1])
                 self.layout = replace(self.layout, keys=self.layout.keys[::-1], indices=indices)
 
-    def _look(self, track: Track, shown: NDArray[np.intp], line: Floats | None, trying: bool = False) -> Look:
+    def _look(self, view: View, shown: NDArray[np.intp], trying: bool = False) -> Look:
         """The likeliest order and the reading of these slots.
 
         ``trying`` a part of the catheter leaves no evidence, and none of its electrodes may be false.
         """
-        choices = arrangements(track.places[shown], line, track.width)
+        track, choices = view.track, view.arrangements(shown)
         if (rounds := choices[0].rounds) is not None:
             best, angles = self._round(track.keys[shown], rounds, trying), on_ring(track.places[shown])
             assert angles is not None
@@ -308,9 +305,7 @@ class Naming:
         same[self._kind] = True
         return same
 
-    def _note_layout(
-        self, track: Track, keys: tuple[int, ...], reading: Reading, line: Floats | None
-    ) -> None:
+    def _note_layout(self, view: View, keys: tuple[int, ...], reading: Reading) -> None:
         assert self._kind is not None
         number = int(reading.templates[self._kind])
         indices = tuple(reading.places[self._kind].tolist())
@@ -320,14 +315,14 @@ class Naming:
         self._votes = {old: votes * _FADING for old, votes in self._votes.items() if votes > 0.1}
         self._votes[layout] = self._votes.get(layout, 0.0) + 1.0
         self.layout = max(self._votes, key=lambda key: self._votes[key])
-        slot = set(track.keys.tolist())
+        slot = set(view.track.keys.tolist())
         if not slot.issuperset(self.layout.keys):
             kept = [(k, i) for k, i in zip(self.layout.keys, self.layout.indices, strict=True) if k in slot]
             self.layout = replace(
                 self.layout, keys=tuple(k for k, _ in kept), indices=tuple(i for _, i in kept)
             )
         template = self._recognizer.templates[self.layout.template]
-        self.fillers = fillers_of(track, self.layout, template, line)
+        self.fillers = fillers_of(view.track, self.layout, template, view.line)
 
 
 def _among(keys: NDArray[np.intp], some: tuple[int, ...]) -> NDArray[np.bool_]:

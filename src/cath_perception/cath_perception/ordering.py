@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cath_perception.arrangement import Arrangement, Floats
 from cath_perception.compiled import compiled
@@ -24,20 +26,22 @@ _HEADING_PX = 6.0
 """A line's direction is taken over so many px on either side."""
 
 
-def arrangements(positions: Floats, line: Floats | None, width: float) -> list[Arrangement]:
+def arrangements(
+    positions: Floats, line: Floats | None, width: float, lines: Sequence[NDArray[np.floating]] = ()
+) -> list[Arrangement]:
     """The orders that ``(N, 2)`` electrodes may have along a ``(M, 2)`` centreline, the likeliest first.
 
     There are several where the shaft crosses itself at an electrode. Those on a loop are ordered round it, which also
-    holds where it is seen edge-on and its two sides lie over each other; the centreline then tells only direction and
-    beginning. Without a line, or where an electrode is farther off it than the shaft's ``width`` allows, the order given
+    holds where it is seen edge-on and its two sides lie over each other; all the frame's centrelines (``lines``, that one
+    alone if they are not given) then tell only direction and beginning. Without a line, or where an electrode is farther off it than the shaft's ``width`` allows, the order given
     is the only one, neighbours changed where that is shorter.
     """
     if line is None or len(line) < 3:
         return [_untangled(positions)]
-    places, off, other, farther = _places(positions, line)
     angles = on_ring(positions)
     if angles is not None:
-        return [round_ring(positions, angles, places, np.isnan(other), line, width)]
+        return [round_ring(positions, angles, lines or (line,), width)]
+    places, off, other, farther = _places(positions, line)
     if off.max() > _REACH * width:
         return [_untangled(positions)]
     crossed = np.where(np.isnan(other), np.inf, farther).argsort(kind="stable")

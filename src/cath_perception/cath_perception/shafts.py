@@ -39,15 +39,25 @@ class Shafts:
         self.owner = [-1] * len(catheters)
         self.main: dict[int, int] = {}
 
-    def give(self, pairs: dict[int, Pairs], seen: Sightings) -> None:
-        """Give each shaft to the track that has most electrodes on it, if it has none on another more."""
+    @property
+    def lines(self) -> list[Points]:
+        """The centrelines of all of them."""
+        return [c.centerline.points for c in self.catheters if c.centerline is not None]
+
+    def give(self, pairs: dict[int, Pairs], tracks: Sequence[Track], seen: Sightings) -> None:
+        """Give each shaft to the track that has most electrodes on it, if it has none on another more.
+
+        Of a track's shafts with as many that is the main one whose electrodes lay on the main one before.
+        """
         most = [0] * len(self.catheters)
         for track, found in pairs.items():
             shafts = seen.shafts[found[:, 1]]
-            votes = np.bincount(shafts[shafts >= 0], minlength=1)
-            main, count = int(votes.argmax()), int(votes.max())
-            if not count:
+            on = shafts >= 0
+            if not on.any():
                 continue
+            faithful = np.bincount(shafts[on], 1.0 - tracks[track].aside[found[on, 0]])
+            main = int(faithful.argmax())
+            count = int(np.count_nonzero(shafts == main))
             self.main[track] = main
             if count > most[main]:
                 self.owner[main], most[main] = track, count
@@ -60,21 +70,23 @@ class Shafts:
             if apart and min(apart) <= track.width:
                 yield place, free[apart.index(min(apart))]
 
-    def line_for(self, place: int, track: Track, pairs: Pairs, seen: Sightings, shift: Floats) -> None:
-        """Bring a track's centreline up to date: its shaft's, turned to begin at the tip, or the old one moved along."""
+    def line_for(self, place: int, track: Track, pairs: Pairs, seen: Sightings, shift: Floats) -> float:
+        """Bring a track's centreline up to date: its shaft's, turned to begin at the tip, or the old one moved along.
+
+        Returns what the shaft tells for (above 0) or against (below) the tip being at the track's first electrode.
+        """
         shaft = self.owner.index(place) if place in self.owner else -1
         line = self.catheters[shaft].centerline if shaft >= 0 else None
         if line is None:
             if track.line is not None:
                 track.line = Centerline(track.line.points + shift.astype(np.float32), track.line.width)
-            return
+            return 0.0
         track.score = self.catheters[shaft].score
         trend = _trend(pairs, seen.shafts, seen.ranks, shaft)
         backwards = trend < 0 or (trend == 0 and track.line is not None and _runs_back(track.line, line))
         track.line = turned(line) if backwards else line
-        if trend:
-            side = _tip_side(seen, shaft, track.id, line, track.line.width)
-            track.note_facing(side if trend > 0 else -side)
+        side = _tip_side(seen, shaft, track.id, line, track.line.width) if trend else 0.0
+        return side if trend > 0 else -side
 
 
 def slipped(seen: Sightings, track: int, keys: Sequence[int]) -> bool:

@@ -246,8 +246,11 @@ class Track:
         at = np.ix_(slots, slots)
         self.earlier[at] += weight * (before - self.earlier[at])
         later = (self.earlier < 0).sum(axis=1)
-        if (np.diff(later) < 0).any():
-            self.select(later.argsort(kind="stable"))
+        order = later.argsort(kind="stable")
+        if weight == 1.0:  # whatever others lie between them
+            order[np.isin(order, slots)] = slots[ranks.argsort()]
+        if (np.diff(order) < 0).any():
+            self.select(order)
 
     def note_facing(self, weight: float) -> None:
         """Count evidence for (above 0) or against (below) the tip being at this end; turn round once it is too much."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from cath_perception.alignment import Floats, Pairs
 from cath_perception.association import associate
 from cath_perception.counting import lying
 from cath_perception.exchange import exchange
+from cath_perception.looks import Points
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
@@ -141,7 +143,7 @@ class CatheterTracker:
         self._begin_tracks(seen, shafts, time_s)
         self._count_rest(seen, shafts)
         self._forget(time_s)
-        self._look()
+        self._look(shafts.lines)
         self._seen = seen
         return reported(result, self._tracks, self._names, seen, time_s, self.limits.forget_s)
 
@@ -169,7 +171,7 @@ class CatheterTracker:
                 if len(pairs):
                     found[n] = Found(pairs, expected)
                     free[pairs[:, 1]] = False
-        shafts.give({n: place.pairs for n, place in found.items()}, seen)
+        shafts.give({n: place.pairs for n, place in found.items()}, self._tracks, seen)
         for n, shaft in shafts.alike(
             [(n, t, t.drift(time_s)) for n, t in enumerate(self._tracks) if n not in found]
         ):
@@ -227,7 +229,9 @@ class CatheterTracker:
             for key in track.count(*lying(pairs, seen.shafts, owners, ids, len(track.keys), n, main)):
                 seen.key[(seen.track == track.id) & (seen.key == key)] = -1
             self._names[track.id].forget_lost(track.keys.tolist())
-            shafts.line_for(n, track, pairs, seen, shift)
+            side = shafts.line_for(n, track, pairs, seen, shift)
+            if not self._names[track.id].circular:  # which a ring's looks tell better
+                track.note_facing(side)
             self._names[track.id].turn(track)
         exchange(self._tracks, self._names, seen)
         mend(self._frame, [t for t in self._tracks if t.seen.any()], self._names, seen)
@@ -277,7 +281,7 @@ class CatheterTracker:
         """How long the track is known though not seen, s."""
         return self.limits.forget_s if track.mature else self.limits.predict_s
 
-    def _look(self) -> None:
+    def _look(self, lines: Sequence[Points]) -> None:
         """Examine one catheter a frame: one that changed, one that is little known, or now and then any.
 
         Those that have just appeared and must wait for their turn are named by this frame alone meanwhile.
@@ -290,10 +294,10 @@ class CatheterTracker:
         ]
         soonest, chosen, track = min(due, default=(np.inf, -1, None))
         if track is not None and soonest <= self._frame:
-            self._names[chosen].examine(track, self._frame)
+            self._names[chosen].examine(track, lines, self._frame)
         for _, identity, track in due:
             if track.hits == 1 and identity != chosen:
-                self._names[identity].glance(track)
+                self._names[identity].glance(track, lines)
 
     def _due(self, track: Track) -> int:
         """The frame in which the track should be examined again."""

@@ -1,0 +1,65 @@
+"""Between which electrodes a loop closes, by the gaps between them alone. Angles are rad."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cath_perception.curves import Floats
+
+_UNEVEN = 0.05
+"""Standard deviation of the natural logarithm of gaps about what is expected of them ..."""
+_SLANT, _PAIRS = 0.1, 0.5
+"""... which may vary twice round the loop so much, for loops are ellipses before they are seen at a slant, and be wide and
+narrow in turns by so much ..."""
+_FEWEST_PAIRED = 12
+"""... on loops of so many electrodes at least."""
+_CERTAIN = 8.0
+"""From there on a difference counts ever less, natural logarithm of odds."""
+_MISSING = 3.0
+"""What speaks against an electrode's being missing in a gap."""
+_WIDEST, _WIDER = 0.8, 0.2
+"""The gap where a loop closes is hardly wider than others by more than that, natural logarithm."""
+_ROUNDS = 3
+
+
+def closing(angles: Floats) -> Floats:
+    """What speaks for a loop's closing before each of its electrodes, natural logarithm of odds, 0 for the likeliest.
+
+    Electrodes are evenly spaced, or in pairs, along the loop from the tip, and the gap where it closes is what is left: it
+    differs from what the others let one expect, be it wider or narrower.
+
+    Args:
+        angles: ``(N,)`` of the electrodes as seen from the loop's axis, increasing; six or more.
+    """
+    gaps = np.diff(angles, append=angles[0] + math.tau)
+    logs = np.log(np.maximum(gaps, 1e-2))
+    odd = logs - _expected(logs, angles + gaps / 2.0)
+    ordinary = np.minimum(_against(odd), _MISSING + _against(odd - math.log(2.0)))
+    told = np.roll(ordinary - 0.5 * (np.maximum(odd - _WIDEST, 0.0) / _WIDER) ** 2, 1)
+    likeliest: Floats = told - told.max()
+    return likeliest
+
+
+def _expected(logs: Floats, middles: Floats) -> Floats:
+    """Of each gap's logarithm what all of them let one expect: a fit in which those that are odd count little."""
+    known = [np.ones(len(logs)), np.cos(2.0 * middles), np.sin(2.0 * middles)]
+    level, rigid = [float(np.median(logs)), 0.0, 0.0], [0.0, _SLANT**-2, _SLANT**-2]
+    if len(logs) >= _FEWEST_PAIRED and len(logs) % 2 == 0:
+        even, other = float(np.median(logs[::2])), float(np.median(logs[1::2]))
+        known.append(np.where(np.arange(len(logs)) % 2, -1.0, 1.0))
+        level, rigid = [(even + other) / 2.0, 0.0, 0.0, (even - other) / 2.0], [*rigid, _PAIRS**-2]
+    columns, prior, fit = np.column_stack(known), np.diag(rigid), np.array(level)
+    for _ in range(_ROUNDS):
+        odd = (logs - columns @ fit) / _UNEVEN
+        weighted = columns.T * (_UNEVEN**-2 / (1.0 + odd**2 / _CERTAIN))
+        fit = np.linalg.solve(weighted @ columns + prior, weighted @ logs)
+    expected: Floats = columns @ fit
+    return expected
+
+
+def _against(odd: Floats) -> Floats:
+    """What speaks against a gap that is so odd."""
+    cost: Floats = 0.5 * _CERTAIN * np.log1p((odd / _UNEVEN) ** 2 / _CERTAIN)
+    return cost

@@ -1,0 +1,58 @@
+"""The ellipse that a loop's electrodes lie on, and the angle of points round it. All lengths are image px, angles rad.
+
+An ellipse is six numbers: centre x, y, its shorter and its longer axis, cosine and sine of the latter's direction.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from cath_perception.compiled import compiled
+from cath_perception.curves import Floats
+
+_FLATTEST = 0.05
+_THINNEST_PX = 1.2
+
+
+@compiled("(f8[:, ::1],)")
+def spread(positions: Floats) -> Floats:
+    """Of ``(N, 2)`` points their mean and the standard deviations along both axes; zeros where that is too flat."""
+    count, ellipse = len(positions), np.zeros(6)
+    x, y = positions[:, 0] - positions[:, 0].mean(), positions[:, 1] - positions[:, 1].mean()
+    a, b, c = (x * x).sum() / count, (x * y).sum() / count, (y * y).sum() / count
+    half, apart = (a + c) / 2.0, math.hypot((a - c) / 2.0, b)
+    thin, wide = math.sqrt(max(half - apart, 0.0)), math.sqrt(half + apart)
+    if thin < max(_FLATTEST * wide, _THINNEST_PX):
+        return ellipse
+    turn = 0.5 * math.atan2(2.0 * b, a - c)
+    ellipse[0], ellipse[1] = positions[:, 0].mean(), positions[:, 1].mean()
+    ellipse[2], ellipse[3], ellipse[4], ellipse[5] = thin, wide, math.cos(turn), math.sin(turn)
+    return ellipse
+
+
+def fitted(positions: Floats) -> Floats:
+    """The ellipse through ``(N, 2)`` points, with half its axes: also where they do not go all round, for which their mean is
+    not its middle. That of their spread where none fits."""
+    (x, y), (first, second), degrees = cv2.fitEllipseDirect(positions.astype(np.float32))
+    thin, wide = min(first, second) / 2.0, max(first, second) / 2.0
+    if not max(_FLATTEST * wide, _THINNEST_PX) <= thin <= wide < math.inf:
+        ellipse = spread(positions)
+        ellipse[2:4] *= math.sqrt(2.0)
+        return ellipse
+    turn = math.radians(degrees + (90.0 if second > first else 0.0))
+    return np.array((x, y, thin, wide, math.cos(turn), math.sin(turn)))
+
+
+@compiled("(f8[:, :], f8[::1])")
+def seen_round(points: Floats, ellipse: Floats) -> tuple[Floats, Floats, Floats]:
+    """Angle and distance of ``(N, 2)`` points as seen from the ellipse's axis, and their distance from its centre in px."""
+    angles, radii, away = np.zeros(len(points)), np.zeros(len(points)), np.zeros(len(points))
+    u, v, thin, wide, cos, sin = ellipse
+    for n in range(len(points) if thin > 0.0 else 0):
+        x, y = points[n, 0] - u, points[n, 1] - v
+        major, minor = (x * cos + y * sin) / wide, (y * cos - x * sin) / thin
+        angles[n], radii[n], away[n] = math.atan2(minor, major), math.hypot(major, minor), math.hypot(x, y)
+    return angles, radii, away
