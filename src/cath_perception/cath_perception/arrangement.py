@@ -12,7 +12,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """The ways round a loop: ``(2 N, N)`` orders, from each electrode in each direction, and ``(2 N,)`` scores."""
+    """The ways round a loop: ``(2 N, N)`` orders, first those that go one way round in the image, from each electrode, then
+    those that go the other way, and ``(2 N,)`` scores."""
 
     orders: NDArray[np.intp]
     scores: Floats

@@ -8,8 +8,8 @@ import numpy as np
 
 from cath_perception.curves import Floats
 
-_UNEVEN = 0.05
-"""Standard deviation of the natural logarithm of gaps about what is expected of them ..."""
+_UNEVEN = 0.02
+"""Standard deviation of the natural logarithm of gaps about what is expected of them, besides what electrodes are off ..."""
 _SLANT, _PAIRS = 0.1, 0.5
 """... which may vary twice round the loop so much, for loops are ellipses before they are seen at a slant, and be wide and
 narrow in turns by so much ..."""
@@ -24,7 +24,7 @@ _WIDEST, _WIDER = 0.8, 0.2
 _ROUNDS = 3
 
 
-def closing(angles: Floats) -> Floats:
+def closing(angles: Floats, lengths: Floats, off: float) -> Floats:
     """What speaks for a loop's closing before each of its electrodes, natural logarithm of odds, 0 for the likeliest.
 
     Electrodes are evenly spaced, or in pairs, along the loop from the tip, and the gap where it closes is what is left: it
@@ -32,17 +32,20 @@ def closing(angles: Floats) -> Floats:
 
     Args:
         angles: ``(N,)`` of the electrodes as seen from the loop's axis, increasing; six or more.
+        lengths: ``(N,)`` of the gaps behind them in the image, px.
+        off: standard deviation of the electrodes' distance from where they are, px.
     """
     gaps = np.diff(angles, append=angles[0] + math.tau)
     logs = np.log(np.maximum(gaps, 1e-2))
-    odd = logs - _expected(logs, angles + gaps / 2.0)
-    ordinary = np.minimum(_against(odd), _MISSING + _against(odd - math.log(2.0)))
+    spread = np.hypot(_UNEVEN, math.sqrt(2.0) * off / np.maximum(lengths, 1.0))
+    odd = logs - _expected(logs, angles + gaps / 2.0, spread)
+    ordinary = np.minimum(_against(odd / spread), _MISSING + _against((odd - math.log(2.0)) / spread))
     told = np.roll(ordinary - 0.5 * (np.maximum(odd - _WIDEST, 0.0) / _WIDER) ** 2, 1)
     likeliest: Floats = told - told.max()
     return likeliest
 
 
-def _expected(logs: Floats, middles: Floats) -> Floats:
+def _expected(logs: Floats, middles: Floats, spread: Floats) -> Floats:
     """Of each gap's logarithm what all of them let one expect: a fit in which those that are odd count little."""
     known = [np.ones(len(logs)), np.cos(2.0 * middles), np.sin(2.0 * middles)]
     level, rigid = [float(np.median(logs)), 0.0, 0.0], [0.0, _SLANT**-2, _SLANT**-2]
@@ -52,14 +55,14 @@ def _expected(logs: Floats, middles: Floats) -> Floats:
         level, rigid = [(even + other) / 2.0, 0.0, 0.0, (even - other) / 2.0], [*rigid, _PAIRS**-2]
     columns, prior, fit = np.column_stack(known), np.diag(rigid), np.array(level)
     for _ in range(_ROUNDS):
-        odd = (logs - columns @ fit) / _UNEVEN
-        weighted = columns.T * (_UNEVEN**-2 / (1.0 + odd**2 / _CERTAIN))
+        odd = (logs - columns @ fit) / spread
+        weighted = columns.T * (spread**-2 / (1.0 + odd**2 / _CERTAIN))
         fit = np.linalg.solve(weighted @ columns + prior, weighted @ logs)
     expected: Floats = columns @ fit
     return expected
 
 
-def _against(odd: Floats) -> Floats:
-    """What speaks against a gap that is so odd."""
-    cost: Floats = 0.5 * _CERTAIN * np.log1p((odd / _UNEVEN) ** 2 / _CERTAIN)
+def _against(deviations: Floats) -> Floats:
+    """What speaks against a gap that is odd by so many standard deviations."""
+    cost: Floats = 0.5 * _CERTAIN * np.log1p(deviations**2 / _CERTAIN)
     return cost

@@ -16,14 +16,17 @@ from cath_perception.exits import Exit, Tip, clues
 _FEWEST = 6
 _ROUNDNESS = 0.22
 _OPEN = math.radians(150.0)
-_TIP_COUNTS, _TIP_BACKWARDS = 10.0, 0.3
+_TIP_COUNTS, _TIP_BACKWARDS = 20.0, 0.3
 """How much it speaks for beginning with an electrode that a shaft's tip is there, and which part of that does if the shaft
 goes on the other way."""
-_BEYOND, _SPREAD = math.radians(32.0), math.radians(40.0)
+_BEYOND, _SPREAD = math.radians(37.0), math.radians(37.0)
 """The shaft is seen to leave the loop so far beyond the tip: loops close with 0.92 to 1.1 turns, and then a shaft's width
 must part the two; with its standard deviation."""
 _LEAST, _NOWHERE = -4.0, -8.0
 """The most that it says against an electrode that the shaft leaves elsewhere, and what it says that none leaves."""
+_OFF, _GAPS = 0.04, 3.0
+"""Electrodes are so many widths from where they are; what the gaps between them say counts so often, as their errors are
+others in every frame, while those of the exits last."""
 _AHEAD = 1.5
 """How much it says that a shaft does not leave straight ahead."""
 
@@ -65,9 +68,9 @@ def round_ring(
     first = seen[np.concatenate((cyclic, np.roll(cyclic, 1)))]
     ahead = np.repeat((1.0, -1.0), count)
     exits, tips = clues(lines, ellipse, width)
-    scores = (
-        np.tile(closing(seen[cyclic]), 2) + _before_exit(first, ahead, exits) + _at_tip(first, ahead, tips)
-    )
+    steps = positions[np.roll(cyclic, -1)] - positions[cyclic]
+    gaps = np.tile(closing(seen[cyclic], _lengths(steps), _OFF * width), 2)
+    scores = _GAPS * gaps + _before_exit(first, ahead, exits) + _at_tip(first, ahead, tips)
     return going_round(positions, angles, Rounds(ranks.argsort(axis=1), scores), int(scores.argmax()))
 
 

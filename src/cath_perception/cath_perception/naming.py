@@ -31,6 +31,8 @@ _SHORTEST, _RUNS, _PART = 6, 2, 4.0
 """Runs of so many electrodes or more are tried alone where nothing fits, so many in a look, and must score so much."""
 _ROUND, _LEAST_WAY = 0.1, 30.0
 """What a look counts among those at which way round a loop the electrodes go, and the most that it says against one."""
+_NEW_WAY = -4.0
+"""What one counts at most that is new, since an electrode is, beside others that are known."""
 _CLEAR = 1.0
 """Which electrodes are missing is only told where nothing else is nearly as likely."""
 _SETTLED, _SETTLED_LOOKS = 0.8, 5.0
@@ -256,12 +258,13 @@ class Naming:
     def _round(self, keys: NDArray[np.intp], rounds: Rounds, trying: bool) -> int:
         """The way round a loop that all looks speak for most, this one among them."""
         weight = max(_ROUND, 1.0 / self.looks)
-        names = [(a, b) for a, b in keys[rounds.orders[:, :2]].tolist()]
-        scores = (rounds.scores - rounds.scores.max()).tolist()
+        firsts = keys[rounds.orders[:, 0]].tolist()
+        names = list(zip(firsts, np.repeat((1, -1), len(keys)).tolist(), strict=True))
+        scores = np.maximum(rounds.scores - rounds.scores.max(), -_LEAST_WAY).tolist()
         ways = {}
         for name, score in zip(names, scores, strict=True):
-            before = self._ways.get(name, score)
-            ways[name] = before + weight * (max(score, -_LEAST_WAY) - before)
+            before = self._ways.get(name, min(score, _NEW_WAY) if self._ways else score)
+            ways[name] = before + weight * (score - before)
         if not trying:
             self._ways.update(ways)
         return max(range(len(names)), key=lambda n: ways[names[n]])
