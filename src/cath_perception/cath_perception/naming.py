@@ -15,6 +15,7 @@ from cath_perception.loops import going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, WORST, Reading, Recognizer
+from cath_perception.sifting import FALSE, sifted
 from cath_perception.track import Track
 
 _MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
@@ -27,8 +28,8 @@ _KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones, natural logarithm of odds."""
 _RETRY, _FIRST = 4, 3
 _MANY = 8
-_SHORTEST, _RUNS, _PART = 6, 2, 4.0
-"""Runs of so many electrodes or more are tried alone where nothing fits, so many in a look, and must score so much."""
+_PART = 4.0
+"""What some of the electrodes must score where all of them fit nothing."""
 _ROUND, _LEAST_WAY = 0.1, 30.0
 """What a look counts among those at which way round a loop the electrodes go, and the most that it says against one."""
 _NEW_WAY = -4.0
@@ -65,7 +66,7 @@ class Naming:
         self.examined: tuple[int, ...] = ()
         self.layout: Layout | None = None
         self.fillers: tuple[Filler, ...] = ()
-        self._turns = self._next_run = 0
+        self._turns = 0
         self._ways: dict[tuple[int, int], float] = {}
         self._parting = Parting()
         self.strangers: tuple[int, ...] = ()
@@ -206,21 +207,27 @@ class Naming:
         return max(look.best, back.best)
 
     def _part(self, view: View, look: Look) -> Look:
-        """The next few runs of electrodes that may be the catheter if the others are another's; the look if none is."""
+        """Those electrodes that may be the catheter if the others are another's, or false; the look if there are none."""
         shown = np.flatnonzero(view.track.believed)
-        count = len(shown)
-        runs = [(a, a + n) for n in range(count - 1, _SHORTEST - 1, -1) for a in range(count - n + 1)]
-        for n in range(min(_RUNS, len(runs))):
-            start, stop = runs[(self._next_run + n) % len(runs)]
-            part = self._better(look, self._look(view, shown[start:stop], trying=True))
-            if part is not look:
-                return part
-        self._next_run += _RUNS
-        return look
+        arranged = view.arrangements(shown)[0]
+        if arranged.angles is not None:
+            return look
+        parts = {}
+        for template in self._recognizer.templates:
+            if len(template.centres) < _MANY or template.circle:
+                continue
+            chosen = sifted(arranged.along, template.centres, view.track.width / template.diameter)
+            if 3 <= len(chosen) < len(shown):
+                false = int(chosen[-1] - chosen[0]) + 1 - len(chosen)
+                parts[tuple(np.sort(shown[arranged.order[chosen]]).tolist())] = FALSE * false
+        best = look
+        for slots, cost in parts.items():
+            best = self._better(best, self._look(view, np.array(slots), trying=True), cost)
+        return best
 
-    def _better(self, look: Look, part: Look) -> Look:
+    def _better(self, look: Look, part: Look, cost: float = 0.0) -> Look:
         """The look at a part of the electrodes if it says much more, else that at all of them."""
-        if part.best <= max(_PART, look.best + _CLEAR):
+        if part.best - cost <= max(_PART, look.best + _CLEAR):
             return look
         self.weight = min(self.weight, 1.0)
         return part
