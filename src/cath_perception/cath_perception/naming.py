@@ -15,7 +15,7 @@ from cath_perception.loops import going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, WORST, Reading, Recognizer
-from cath_perception.sifting import FALSE, sifted
+from cath_perception.sifting import sifted
 from cath_perception.track import Track
 
 _MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
@@ -32,6 +32,8 @@ _PART = 4.0
 """What some of the electrodes must score where all of them fit nothing."""
 _ROUND, _LEAST_WAY = 0.1, 30.0
 """What a look counts among those at which way round a loop the electrodes go, and the most that it says against one."""
+_ON_LOOP = 3.0
+"""What speaks against electrodes on a loop being those of a catheter that is none."""
 _NEW_WAY = -4.0
 """What one counts at most that is new, since an electrode is, beside others that are known."""
 _CLEAR = 1.0
@@ -209,21 +211,26 @@ class Naming:
     def _part(self, view: View, look: Look) -> Look:
         """Those electrodes that may be the catheter if the others are another's, or false; the look if there are none."""
         shown = np.flatnonzero(view.track.believed)
-        arranged = view.arrangements(shown)[0]
-        if arranged.angles is not None:
-            return look
-        parts = {}
+        places, best = view.track.places[shown], look
+        chains = set()
         for template in self._recognizer.templates:
-            if len(template.centres) < _MANY or template.circle:
-                continue
-            chosen = sifted(arranged.along, template.centres, view.track.width / template.diameter)
-            if 3 <= len(chosen) < len(shown):
-                false = int(chosen[-1] - chosen[0]) + 1 - len(chosen)
-                parts[tuple(np.sort(shown[arranged.order[chosen]]).tolist())] = FALSE * false
-        best = look
-        for slots, cost in parts.items():
-            best = self._better(best, self._look(view, np.array(slots), trying=True), cost)
+            if len(template.centres) >= _MANY and not template.circle:
+                chain = sifted(places, template.centres, view.track.width / template.diameter)
+                chains.add(tuple((chain if chain.sum() and chain[0] < chain[-1] else chain[::-1]).tolist()))
+        for chain in chains:
+            if len(chain) >= 3:
+                cost = _ON_LOOP if on_ring(places[list(chain)]) is not None else 0.0
+                best = self._better(best, self._chained(view, shown[list(chain)]), cost)
         return best
+
+    def _chained(self, view: View, slots: NDArray[np.intp]) -> Look:
+        """A look at slots in an order that no centreline tells."""
+        places = view.track.places[slots]
+        along = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(places, axis=0).T))))
+        ranks = slots.argsort()
+        arranged = Arrangement(ranks.argsort(), along)
+        seen = self._pattern(view.track, slots[ranks], arranged)
+        return Look(slots[ranks], arranged.order, seen, self._recognizer.read(seen))
 
     def _better(self, look: Look, part: Look, cost: float = 0.0) -> Look:
         """The look at a part of the electrodes if it says much more, else that at all of them."""

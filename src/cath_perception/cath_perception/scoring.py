@@ -91,7 +91,7 @@ def _in_order(pairs: NDArray[np.intp], real: Catheter, limit: float) -> bool:
 
 def _bridged(answer: Catheter, hidden: NDArray[np.floating] | None, limit: float) -> int:
     """How many electrodes of an answer that were not seen lie where hidden ones are."""
-    guessed = np.array([(e.x, e.y) for e in answer.electrodes if not e.visible]).reshape(-1, 2)
+    guessed = np.array([(e.x, e.y) for e in answer.electrodes]).reshape(-1, 2)
     return 0 if hidden is None else len(match(guessed, hidden, limit)[0])
 
 

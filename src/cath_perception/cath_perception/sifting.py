@@ -1,4 +1,4 @@
-"""One pattern's electrodes among others on the same shaft: another catheter's beside it, or false ones."""
+"""One pattern's electrodes among others, without any centreline: another catheter's beside it, or false ones."""
 
 from __future__ import annotations
 
@@ -11,81 +11,102 @@ from cath_perception.compiled import compiled
 
 Floats = NDArray[np.float64]
 
-_SKIPPED = 5
-"""So many electrodes in a row may be none of the pattern's ..."""
+_NEAREST = 6
+"""An electrode's neighbours on its catheter are among so many next to it ..."""
 _MISSED = 2
-"""... and so many of the pattern's in a row not be there."""
-FALSE, _MISSING = 1.0, 3.0
+"""... and so many of the pattern's in a row may not be there."""
+_MISSING = 3.0
 """What each of these costs, natural logarithm of odds."""
 _WANDERS, _POSITION_PX = 0.3, 0.8
 """By how much the logarithm of px per mm changes from one gap to the next, and what a position may be off."""
 _LONGEST, _SHORTEST = 0.4, -1.6
 """The logarithm of px per mm along the shaft beside that across it, the width."""
+_TURNS, _SHARPEST = math.radians(25.0), math.cos(math.radians(100.0))
+"""How much a shaft turns from one gap to the next, and the cosine of the most."""
 _NEVER = 1e9
 
 
-def sifted(along: Floats, centres: Floats, across: float) -> NDArray[np.intp]:
-    """Which of ``(N,)`` electrodes look most like a pattern's.
+def sifted(positions: Floats, centres: Floats, across: float) -> NDArray[np.intp]:
+    """Which of ``(N, 2)`` electrodes look most like a pattern's.
 
     Args:
-        along: places along the shaft in px, increasing.
-        centres: ``(M,)`` of the pattern's electrodes in mm, increasing.
+        positions: px.
+        centres: ``(M,)`` of the pattern's electrodes along the shaft in mm, increasing.
         across: px per mm across the shaft.
 
-    Returns their indices, rising; none where there is no such pattern. Gaps keep their proportion to the pattern's, but for
-    what foreshortening does, which changes smoothly along the shaft.
+    Returns their indices from the pattern's first on; none where there is no such pattern. Gaps keep their proportion to
+    the pattern's, but for what foreshortening does, which changes smoothly along the shaft, and the shaft seldom turns sharply.
     """
-    return np.flatnonzero(
-        _sifted(np.ascontiguousarray(along), np.ascontiguousarray(centres), math.log(across))
-    )
+    if len(positions) < 3:
+        return np.empty(0, np.intp)
+    chain = _chain(np.ascontiguousarray(positions), centres, math.log(across))
+    return chain if len(np.unique(chain)) == len(chain) else chain[:0]
 
 
-@compiled("(f8[::1], f8[::1], f8)")
-def _sifted(along: Floats, centres: Floats, across: float) -> NDArray[np.bool_]:
-    """See ``sifted``; the cheapest chain of pairs (electrodes ``a`` before ``b``, the latter the pattern's ``j``-th)."""
-    count, places = len(along), len(centres)
-    steps, leaps = _SKIPPED + 1, _MISSED + 1
-    cost = np.full((count, steps, places, leaps), _NEVER)
-    before = np.full((count, steps, places, leaps), -1)
-    scale = np.full((count, steps, places, leaps), np.nan)
-    blur = np.zeros((count, steps))
-    best, last = _NEVER, -1
-    for b in range(1, count):
-        for step in range(min(steps, b)):
-            a = b - 1 - step
-            gap = max(along[b] - along[a], 0.5)
-            blur[b, step] = 2.0 * (_POSITION_PX / gap) ** 2
-            for j in range(1, places):
-                for leap in range(min(leaps, j)):
-                    i = j - 1 - leap
-                    size = math.log(gap / (centres[j] - centres[i]))
+@compiled()
+def _neighbours(positions: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """``(N, K)`` the nearest others of each position, and their distances."""
+    count = len(positions)
+    most = min(_NEAREST, count - 1)
+    near, far = np.empty((count, most), np.int64), np.empty((count, most))
+    for n in range(count):
+        away = np.hypot(positions[:, 0] - positions[n, 0], positions[:, 1] - positions[n, 1])
+        away[n] = np.inf
+        for k in range(most):
+            near[n, k] = away.argmin()
+            far[n, k] = away[near[n, k]]
+            away[near[n, k]] = np.inf
+    return near, far
+
+
+@compiled("(f8[:, ::1], f8[::1], f8)")
+def _chain(positions: Floats, centres: Floats, across: float) -> NDArray[np.int64]:
+    """See ``sifted``: the cheapest chain of electrodes, the last of each two of which is the pattern's ``j``-th."""
+    near, far = _neighbours(positions)
+    count, most = near.shape
+    places, leaps = len(centres), _MISSED + 1
+    cost = np.full((places, leaps, count, most), _NEVER)
+    before = np.full((places, leaps, count, most), -1)
+    best, last = _NEVER, (0, 0, 0, 0)
+    for j in range(1, places):
+        for leap in range(min(leaps, j)):
+            i = j - 1 - leap
+            expected = math.log(centres[j] - centres[i])
+            for b in range(count):
+                for k in range(most):
+                    a, gap = near[b, k], max(far[b, k], 0.5)
+                    size = math.log(gap) - expected
                     if not _SHORTEST < size - across < _LONGEST:
                         continue
-                    scale[b, step, j, leap] = size
-                    added = FALSE * step + _MISSING * leap
+                    x, y = positions[b, 0] - positions[a, 0], positions[b, 1] - positions[a, 1]
                     least, link = _MISSING * i, -1
-                    for k in range(min(steps, a)):
-                        for l in range(min(leaps, i)):
-                            wander = size - scale[a, k, i, l]
-                            spread = _WANDERS**2 + blur[b, step] + blur[a, k]
-                            through = cost[a, k, i, l] + 0.5 * wander * wander / spread
+                    for past in range(min(leaps, i)):
+                        known = math.log(centres[i] - centres[i - 1 - past])
+                        for n in range(most):
+                            if cost[i, past, a, n] >= least:
+                                continue
+                            c, short = near[a, n], max(far[a, n], 0.5)
+                            u, v = positions[a, 0] - positions[c, 0], positions[a, 1] - positions[c, 1]
+                            cosine = (x * u + y * v) / (gap * short)
+                            if cosine < _SHARPEST:
+                                continue
+                            off = (_POSITION_PX / gap) ** 2 + (_POSITION_PX / short) ** 2
+                            wander, turn = size - math.log(short) + known, math.acos(min(cosine, 1.0))
+                            through = cost[i, past, a, n] + 0.5 * wander * wander / (_WANDERS**2 + 2.0 * off)
+                            through += 0.5 * turn * turn / (_TURNS**2 + off)
                             if through < least:
-                                least, link = through, (k * places + i) * leaps + l
-                    cost[b, step, j, leap], before[b, step, j, leap] = least + added, link
-                    whole = least + added + _MISSING * (places - 1 - j)
+                                least, link = through, past * most + n
+                    cost[j, leap, b, k], before[j, leap, b, k] = least + _MISSING * leap, link
+                    whole = least + _MISSING * (leap + places - 1 - j)
                     if whole < best:
-                        best, last = whole, ((b * steps + step) * places + j) * leaps + leap
-    chosen = np.zeros(count, np.bool_)
-    if last < 0:
-        return chosen
-    leap, rest = last % leaps, last // leaps
-    j, rest = rest % places, rest // places
-    step, b = rest % steps, rest // steps
-    chosen[b] = True
-    while True:
-        a, link = b - 1 - step, before[b, step, j, leap]
-        chosen[a] = True
+                        best, last = whole, (j, leap, b, k)
+    chain, length = np.empty(places, np.int64), 0
+    j, leap, b, k = last
+    while best < _NEVER:
+        chain[length], length = b, length + 1
+        link, a = before[j, leap, b, k], near[b, k]
         if link < 0:
-            return chosen
-        b, leap, step = a, link % leaps, link // leaps // places
-        j = link // leaps % places
+            chain[length], length = a, length + 1
+            break
+        j, leap, b, k = j - 1 - leap, link // most, a, link % most
+    return chain[:length][::-1].copy()
