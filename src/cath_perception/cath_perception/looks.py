@@ -10,14 +10,19 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.arrangement import Arrangement
+from cath_perception.loops import on_ring
 from cath_perception.ordering import arrangements
-from cath_perception.pattern import Pattern
-from cath_perception.recognition import Reading
+from cath_perception.pattern import Pattern, pattern
+from cath_perception.recognition import Reading, Recognizer
 from cath_perception.rings import find_ring
+from cath_perception.sifting import sifted
 from cath_perception.track import Track
 
 
 Points = NDArray[np.float32]
+
+_MANY = 8
+"""Patterns of fewer electrodes are found anywhere."""
 
 
 class View(NamedTuple):
@@ -26,11 +31,13 @@ class View(NamedTuple):
     track: Track
     line: Floats | None
     lines: Sequence[Points]
+    others: Sequence[Track]
 
     @classmethod
-    def of(cls, track: Track, lines: Sequence[Points]) -> View:
-        """That of a track as it is now."""
-        return cls(track, None if track.line is None else track.line.points.astype(np.float64), lines)
+    def of(cls, track: Track, lines: Sequence[Points], others: Sequence[Track] = ()) -> View:
+        """That of a track as it is now; ``others`` whose electrodes may be its own."""
+        line = None if track.line is None else track.line.points.astype(np.float64)
+        return cls(track, line, lines, others)
 
     def arrangements(self, slots: NDArray[np.intp]) -> list[Arrangement]:
         """The orders that some of the track's slots may have."""
@@ -55,3 +62,43 @@ def loop_among(track: Track, shown: NDArray[np.intp]) -> NDArray[np.intp]:
     """Those of the slots ``shown`` that lie on a loop; none where there is no loop."""
     ring = find_ring(track.places[shown], track.width)
     return shown[:0] if ring is None else shown[ring[0]]
+
+
+class Chain(NamedTuple):
+    """Electrodes that look like some pattern's, in an order that no centreline tells.
+
+    Attributes:
+        look: at those that are the track's own; its reading is that of all.
+        others: id and key of those that are other tracks'.
+        looped: whether they lie on a loop.
+    """
+
+    look: Look
+    others: tuple[tuple[int, int], ...]
+    looped: bool
+
+
+def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chain]:
+    """The chains of electrodes that look most like each pattern of many; ``wider``: with some of
+    other tracks', of which there are no more than of its own."""
+    tracks = [view.track, *(view.others if wider else ())]
+    names = [(track, slot) for track in tracks for slot in np.flatnonzero(track.believed).tolist()]
+    places = np.array([track.places[slot] for track, slot in names]).reshape(-1, 2)
+    found = set()
+    for template in recognizer.templates:
+        if len(template.centres) >= _MANY and not template.circle:
+            chain = sifted(places, template.centres, view.track.width / template.diameter).tolist()
+            found.add(tuple(chain if chain[:1] < chain[-1:] else chain[::-1]))
+    made = [_chain(view.track, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= 3]
+    return [chain for chain in made if wider * len(chain.look.slots) >= len(chain.others) >= wider]
+
+
+def _chain(track: Track, members: list[tuple[Track, int]], recognizer: Recognizer) -> Chain:
+    places = np.array([other.places[slot] for other, slot in members])
+    boxes = np.array([other.boxes[slot].sum() for other, slot in members])
+    along = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(places, axis=0).T))))
+    seen = pattern(places, boxes, Arrangement(np.arange(len(members)), along), track.width)
+    own = np.array([slot for other, slot in members if other is track], np.intp)
+    others = tuple((other.id, int(other.keys[slot])) for other, slot in members if other is not track)
+    look = Look(np.sort(own), own.argsort().argsort(), seen, recognizer.read(seen))
+    return Chain(look, others, on_ring(places) is not None)

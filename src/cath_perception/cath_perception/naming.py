@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from cath_perception.arrangement import Arrangement, Rounds
 from cath_perception.layout import Filler, Layout, fillers_of
-from cath_perception.looks import Look, Points, View, loop_among
+from cath_perception.looks import Look, Points, View, chains, loop_among
 from cath_perception.loops import going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, WORST, Reading, Recognizer
-from cath_perception.sifting import sifted
 from cath_perception.track import Track
 
 _MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
@@ -28,8 +27,8 @@ _KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones, natural logarithm of odds."""
 _RETRY, _FIRST = 4, 3
 _MANY = 8
-_PART = 4.0
-"""What some of the electrodes must score where all of them fit nothing."""
+_PART, _PART_OF_ANOTHER = 4.0, 6.0
+"""What some of the electrodes must score where all of them fit nothing, and what they must with those of other tracks."""
 _ROUND, _LEAST_WAY = 0.1, 30.0
 """What a look counts among those at which way round a loop the electrodes go, and the most that it says against one."""
 _ON_LOOP = 3.0
@@ -53,6 +52,7 @@ class Naming:
         examined: the slots that were believed in then, by key.
         layout, fillers: None and empty as long as the slots are numbered one by one.
         strangers: the keys of slots that are another catheter's on the same shaft.
+        wanted: other tracks' slots (id, key) that would make it a catheter of some type, and in how many looks they did.
         shared: whether the shaft turned out to be another's as well.
     """
 
@@ -72,6 +72,7 @@ class Naming:
         self._ways: dict[tuple[int, int], float] = {}
         self._parting = Parting()
         self.strangers: tuple[int, ...] = ()
+        self.wanted: dict[tuple[int, int], int] = {}
         self.shared = self._lost = False
 
     @property
@@ -146,13 +147,13 @@ class Naming:
         scores = [self._recognizer.read(pattern, allow_false=True).scores for pattern in patterns]
         self.type = self._recognizer.verdict(np.max(scores, axis=0) + _KNOWN)
 
-    def examine(self, track: Track, lines: Sequence[Points], frame: int) -> None:
+    def examine(self, track: Track, lines: Sequence[Points], others: Sequence[Track], frame: int) -> None:
         """Look at the track as it is now: its order, its type, and which electrodes are missing.
 
-        ``lines``: all centrelines of the frame.
+        ``lines``: all centrelines of the frame. ``others``: tracks whose type is not settled.
         """
         self.looked_at, self.looks = frame, self.looks + 1
-        view = View.of(track, lines)
+        view = View.of(track, lines, others)
         if self.examined != track.believed_keys:
             self.examined = track.believed_keys
             if not self.settled:
@@ -210,27 +211,17 @@ class Naming:
 
     def _part(self, view: View, look: Look) -> Look:
         """Those electrodes that may be the catheter if the others are another's, or false; the look if there are none."""
-        shown = np.flatnonzero(view.track.believed)
-        places, best = view.track.places[shown], look
-        chains = set()
-        for template in self._recognizer.templates:
-            if len(template.centres) >= _MANY and not template.circle:
-                chain = sifted(places, template.centres, view.track.width / template.diameter)
-                chains.add(tuple((chain if chain.sum() and chain[0] < chain[-1] else chain[::-1]).tolist()))
-        for chain in chains:
-            if len(chain) >= 3:
-                cost = _ON_LOOP if on_ring(places[list(chain)]) is not None else 0.0
-                best = self._better(best, self._chained(view, shown[list(chain)]), cost)
+        best = look
+        for chain in chains(view, self._recognizer):
+            best = self._better(best, chain.look, _ON_LOOP * chain.looped)
+        self.wanted = dict.fromkeys(self.wanted, 0) if best is not look else self.wanted
+        if best.best >= SURE or not view.others:
+            return best
+        wider = [(c.look.best - _ON_LOOP * c.looped, c.others) for c in chains(view, self._recognizer, True)]
+        score, others = max(wider, default=(-np.inf, ()), key=lambda one: one[0])
+        if score > _PART_OF_ANOTHER:
+            self.wanted = {name: self.wanted.get(name, 0) + 1 for name in others}
         return best
-
-    def _chained(self, view: View, slots: NDArray[np.intp]) -> Look:
-        """A look at slots in an order that no centreline tells."""
-        places = view.track.places[slots]
-        along = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(places, axis=0).T))))
-        ranks = slots.argsort()
-        arranged = Arrangement(ranks.argsort(), along)
-        seen = self._pattern(view.track, slots[ranks], arranged)
-        return Look(slots[ranks], arranged.order, seen, self._recognizer.read(seen))
 
     def _better(self, look: Look, part: Look, cost: float = 0.0) -> Look:
         """The look at a part of the electrodes if it says much more, else that at all of them."""

@@ -294,7 +294,8 @@ class CatheterTracker:
         ]
         soonest, chosen, track = min(due, default=(np.inf, -1, None))
         if track is not None and soonest <= self._frame:
-            self._names[chosen].examine(track, lines, self._frame)
+            others = [t for _, n, t in due if n != chosen and not self._names[n].settled]
+            self._names[chosen].examine(track, lines, others, self._frame)
         for _, identity, track in due:
             if track.hits == 1 and identity != chosen:
                 self._names[identity].glance(track, lines)
