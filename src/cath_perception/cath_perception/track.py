@@ -245,10 +245,9 @@ class Track:
         before = np.sign(ranks[None, :] - ranks[:, None])
         at = np.ix_(slots, slots)
         self.earlier[at] += weight * (before - self.earlier[at])
-        later = (self.earlier < 0).sum(axis=1)
-        order = later.argsort(kind="stable")
-        if weight == 1.0:  # whatever others lie between them
-            order[np.isin(order, slots)] = slots[ranks.argsort()]
+        order = (self.earlier < 0).sum(axis=1).argsort(kind="stable")
+        mutual = (self.earlier[at] < 0).sum(axis=1).argsort(kind="stable")
+        order[np.isin(order, slots)] = slots[mutual]  # whatever is between them
         if (np.diff(order) < 0).any():
             self.select(order)
 
