@@ -70,7 +70,7 @@ def test_the_order_of_electrodes_too_close_to_tell_apart_does_not_count() -> Non
     assert tally.figures()["order right"] == 0.5
 
 
-def test_a_bridged_electrode_behind_a_shutter_is_not_one_too_many() -> None:
+def test_an_electrode_behind_a_shutter_is_not_one_too_many() -> None:
     whole = replace(straight([2, 5, 2], 4.0, identity=3), type="ablation")
     truth = replace(whole, electrodes=whole.electrodes[:3])
     last = whole.electrodes[3]
@@ -81,7 +81,8 @@ def test_a_bridged_electrode_behind_a_shutter_is_not_one_too_many() -> None:
         (bridged, {3: covered[3] + 50.0}, False),
         (bridged, {4: covered[3]}, False),
         (bridged, None, False),
-        (whole, covered, False),  # nothing behind a shutter can have been seen
+        (whole, covered, True),  # its edge is no sharp one
+        (whole, None, False),
     ):
         tally = CatheterTally()
         tally.add([answer], [truth], 512, hidden)

@@ -21,6 +21,8 @@ _MISSING = 3.0
 """What speaks against an electrode's being missing in a gap."""
 _WIDEST, _WIDER = 0.8, 0.2
 """The gap where a loop closes is hardly wider than others by more than that, natural logarithm."""
+_IN_PAIR, _PAIRED = 4.0, 0.3
+"""What speaks against a loop's closing within a pair, whose gaps' logarithms are so much below the mean at least."""
 _ROUNDS = 3
 
 
@@ -38,15 +40,18 @@ def closing(angles: Floats, lengths: Floats, off: float) -> Floats:
     gaps = np.diff(angles, append=angles[0] + math.tau)
     logs = np.log(np.maximum(gaps, 1e-2))
     spread = np.hypot(_UNEVEN, math.sqrt(2.0) * off / np.maximum(lengths, 1.0))
-    odd = logs - _expected(logs, angles + gaps / 2.0, spread)
+    expected, narrow = _expected(logs, angles + gaps / 2.0, spread)
+    odd = logs - expected
     ordinary = np.minimum(_against(odd / spread), _MISSING + _against((odd - math.log(2.0)) / spread))
-    told = np.roll(ordinary - 0.5 * (np.maximum(odd - _WIDEST, 0.0) / _WIDER) ** 2, 1)
+    closes = 0.5 * (np.maximum(odd - _WIDEST, 0.0) / _WIDER) ** 2 + _IN_PAIR * narrow
+    told = np.roll(ordinary - closes, 1)
     likeliest: Floats = told - told.max()
     return likeliest
 
 
-def _expected(logs: Floats, middles: Floats, spread: Floats) -> Floats:
-    """Of each gap's logarithm what all of them let one expect: a fit in which those that are odd count little."""
+def _expected(logs: Floats, middles: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """Of each gap's logarithm what all of them let one expect, and how much it is one within a pair, 0..1: by a fit in which
+    those that are odd count little."""
     known = [np.ones(len(logs)), np.cos(2.0 * middles), np.sin(2.0 * middles)]
     level, rigid = [float(np.median(logs)), 0.0, 0.0], [0.0, _SLANT**-2, _SLANT**-2]
     if len(logs) >= _FEWEST_PAIRED and len(logs) % 2 == 0:
@@ -58,8 +63,8 @@ def _expected(logs: Floats, middles: Floats, spread: Floats) -> Floats:
         odd = (logs - columns @ fit) / spread
         weighted = columns.T * (spread**-2 / (1.0 + odd**2 / _CERTAIN))
         fit = np.linalg.solve(weighted @ columns + prior, weighted @ logs)
-    expected: Floats = columns @ fit
-    return expected
+    paired = fit[3] * columns[:, 3] if len(fit) > 3 else np.zeros(len(logs))
+    return columns @ fit, np.clip(-paired / _PAIRED, 0.0, 1.0)
 
 
 def _against(deviations: Floats) -> Floats:

@@ -89,10 +89,10 @@ def _in_order(pairs: NDArray[np.intp], real: Catheter, limit: float) -> bool:
     return not bool((swapped & (cdist(places, places) > limit)).any())
 
 
-def _bridged(answer: Catheter, hidden: NDArray[np.floating] | None, limit: float) -> int:
-    """How many electrodes of an answer that were not seen lie where hidden ones are."""
-    guessed = np.array([(e.x, e.y) for e in answer.electrodes]).reshape(-1, 2)
-    return 0 if hidden is None else len(match(guessed, hidden, limit)[0])
+def _behind(answer: Catheter, hidden: NDArray[np.floating] | None, limit: float) -> int:
+    """How many electrodes of an answer, seen or bridged, lie where hidden ones are."""
+    places = np.array([(e.x, e.y) for e in answer.electrodes]).reshape(-1, 2)
+    return 0 if hidden is None else len(match(places, hidden, limit)[0])
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class CatheterTally:
         A true catheter is found by the answer that has most of its electrodes, half of them at least. Type and order
         are judged where it is seen whole: where nine tenths of its electrodes are in the answer, seen or bridged.
         The order is right if there are as many electrodes as in truth and all that lie farther apart than the limit, as
-        those of a catheter seen end-on do not, come in the true order. A bridged electrode at the place of one of the
+        those of a catheter seen end-on do not, come in the true order. An electrode at the place of one of the
         ``hidden``, by true id ``(M, 2)`` px of those that a shutter covers, is not one too many. Extra catheters are
         those of two electrodes or more that are no true one's; shafts without electrodes are counted on their own,
         whatever they are.
@@ -152,8 +152,8 @@ class CatheterTally:
                 self.whole += 1
                 self.typed += best.type == real.type
                 self.mistyped += best.type not in (None, real.type)
-                bridged = _bridged(best, (hidden or {}).get(real.id), limit)
-                exact = len(best.electrodes) - bridged == len(real.electrodes)
+                behind = _behind(best, (hidden or {}).get(real.id), limit)
+                exact = len(best.electrodes) - behind == len(real.electrodes)
                 self.ordered += exact and _in_order(pairs, real, limit)
         self.extra += len([c for c in answers if c.id not in used and len(c.electrodes) >= 2])
 
