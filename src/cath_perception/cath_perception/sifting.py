@@ -59,10 +59,36 @@ def _neighbours(positions: Floats) -> tuple[NDArray[np.int64], Floats]:
     return near, far
 
 
+@compiled()
+def _bends(positions: Floats, near: NDArray[np.int64], far: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of each two gaps that follow each other, from electrode b to its k-th neighbour and on to the n-th of that one's, all
+    ``(N, K, K)``: what their turn costs, the logarithm of their ratio, and half of the inverse of that one's variance."""
+    count, most = near.shape
+    shape = count, most, most
+    cost, ratio, sure = np.full(shape, _NEVER), np.zeros(shape), np.zeros(shape)
+    for b in range(count):
+        for k in range(most):
+            a, gap = near[b, k], max(far[b, k], 0.5)
+            x, y = positions[b, 0] - positions[a, 0], positions[b, 1] - positions[a, 1]
+            for n in range(most):
+                c, short = near[a, n], max(far[a, n], 0.5)
+                u, v = positions[a, 0] - positions[c, 0], positions[a, 1] - positions[c, 1]
+                cosine = (x * u + y * v) / (gap * short)
+                if cosine > _SHARPEST:
+                    off = (_POSITION_PX / gap) ** 2 + (_POSITION_PX / short) ** 2
+                    turn = math.acos(min(cosine, 1.0))
+                    cost[b, k, n] = 0.5 * turn * turn / (_TURNS**2 + off)
+                    ratio[b, k, n] = math.log(gap / short)
+                    sure[b, k, n] = 0.5 / (_WANDERS**2 + 2.0 * off)
+    return cost, ratio, sure
+
+
 @compiled("(f8[:, ::1], f8[::1], f8)")
 def _chain(positions: Floats, centres: Floats, across: float) -> NDArray[np.int64]:
     """See ``sifted``: the cheapest chain of electrodes, the last of each two of which is the pattern's ``j``-th."""
     near, far = _neighbours(positions)
+    bends, ratios, sure = _bends(positions, near, far)
+    logs = np.log(np.maximum(far, 0.5))
     count, most = near.shape
     places, leaps = len(centres), _MISSED + 1
     cost = np.full((places, leaps, count, most), _NEVER)
@@ -74,28 +100,17 @@ def _chain(positions: Floats, centres: Floats, across: float) -> NDArray[np.int6
             expected = math.log(centres[j] - centres[i])
             for b in range(count):
                 for k in range(most):
-                    a, gap = near[b, k], max(far[b, k], 0.5)
-                    size = math.log(gap) - expected
-                    if not _SHORTEST < size - across < _LONGEST:
+                    if not _SHORTEST < logs[b, k] - expected - across < _LONGEST:
                         continue
-                    x, y = positions[b, 0] - positions[a, 0], positions[b, 1] - positions[a, 1]
-                    least, link = _MISSING * i, -1
+                    a, least, link = near[b, k], _MISSING * i, -1
                     for past in range(min(leaps, i)):
-                        known = math.log(centres[i] - centres[i - 1 - past])
+                        change = expected - math.log(centres[i] - centres[i - 1 - past])
                         for n in range(most):
-                            if cost[i, past, a, n] >= least:
-                                continue
-                            c, short = near[a, n], max(far[a, n], 0.5)
-                            u, v = positions[a, 0] - positions[c, 0], positions[a, 1] - positions[c, 1]
-                            cosine = (x * u + y * v) / (gap * short)
-                            if cosine < _SHARPEST:
-                                continue
-                            off = (_POSITION_PX / gap) ** 2 + (_POSITION_PX / short) ** 2
-                            wander, turn = size - math.log(short) + known, math.acos(min(cosine, 1.0))
-                            through = cost[i, past, a, n] + 0.5 * wander * wander / (_WANDERS**2 + 2.0 * off)
-                            through += 0.5 * turn * turn / (_TURNS**2 + off)
+                            through = cost[i, past, a, n] + bends[b, k, n]
                             if through < least:
-                                least, link = through, past * most + n
+                                through += (ratios[b, k, n] - change) ** 2 * sure[b, k, n]
+                                if through < least:
+                                    least, link = through, past * most + n
                     cost[j, leap, b, k], before[j, leap, b, k] = least + _MISSING * leap, link
                     whole = least + _MISSING * (leap + places - 1 - j)
                     if whole < best:
