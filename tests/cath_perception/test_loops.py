@@ -72,6 +72,16 @@ def test_a_gap_left_by_a_missing_electrode_does_not_open_a_loop_whose_tip_is_see
     assert arrangements(seen, line, 8.0)[0].order.tolist() == list(range(19))
 
 
+@pytest.mark.parametrize("count", [10, 20])
+def test_another_line_may_tell_the_direction_of_a_loop_whose_own_is_a_ring_alone(count):
+    positions, line = loop(count, 0.6)
+    ring, shaft = line[:190], line[196:]
+    seen = positions + np.random.default_rng(2).normal(0, 0.2, (count, 2))
+    for lines in ([ring, shaft], [ring[::-1], shaft[::-1]]):
+        (arranged,) = arrangements(seen, lines[0], 8.0, lines)
+        assert arranged.order.tolist() == list(range(count))
+
+
 def test_flat_and_irregular_loops_raise_nothing():
     rng = np.random.default_rng(4)
     for _ in range(200):

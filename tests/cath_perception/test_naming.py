@@ -2,7 +2,7 @@ import numpy as np
 
 from cath_perception.types import Electrode
 
-from .patterns import catheter, seen, straight
+from .patterns import DT, catheter, seen, straight
 
 CS = straight([2, 5] * 4 + [2], at=(190, 235))
 
@@ -37,3 +37,23 @@ def test_two_types_as_likely_agree_on_how_many_electrodes_there_are(tracker):
     (found,) = result.catheters
     assert found.type_confidence < 0.8
     assert len(found.electrodes) == 4
+
+
+def test_two_catheters_along_each_other_on_one_curve_are_two(tracker):
+    """Their shafts touch over their whole length, so that the mask has one curve for both."""
+    other = straight([5, 5, 5], 1.8, at=(205, 251))
+    both = sorted([*CS.electrodes, *other.electrodes], key=lambda e: e.x)
+    for i in range(60):
+        result = tracker.update(seen(catheter(both, CS.centerline.points)), i * DT)
+    assert {c.type: len(c.electrodes) for c in result.catheters} == {"coronary_sinus": 10, "quadripolar": 4}
+
+
+def test_a_catheter_in_two_pieces_gathers_its_electrodes(tracker):
+    """The mask leads from its first piece, and from its second one, on to other shafts."""
+    line = CS.centerline.points
+    aside = line[len(line) // 2] + np.outer(np.arange(0.0, 90.0, 3.0), (0.5, -0.85))
+    pieces = catheter(CS.electrodes[:4], line[: len(line) // 2]), catheter(CS.electrodes[4:], aside)
+    for i in range(40):
+        result = tracker.update(seen(*pieces), i * DT)
+    known = [c for c in result.catheters if c.electrodes]
+    assert [(c.type, len(c.electrodes)) for c in known] == [("coronary_sinus", 10)]

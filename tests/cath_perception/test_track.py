@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from cath_perception.sightings import Sightings
+from cath_perception.track import Track
 from cath_perception.types import Electrode
 
 from .patterns import ABLATION, CS, DT, by_id, catheter, seen, settle, straight
@@ -49,3 +51,15 @@ def test_index_and_centreline_turn_round_in_the_same_frame(tracker):
             along = np.array((electrodes[-1].x - electrodes[0].x, electrodes[-1].y - electrodes[0].y))
             assert along @ (line[-1] - line[0]) > 0
     assert result.catheters[0].electrodes[0].x == pytest.approx(several[0].electrodes[-1].x)
+
+
+def test_an_order_told_for_some_slots_holds_whatever_lies_between_them():
+    """Another catheter's electrodes lie between them, whose places nothing tells."""
+    frame = Sightings.of(seen(straight([4] * 9, at=(100, 150))))
+    track = Track(0, np.arange(10), frame, None, 0.9, 0.0)
+    some = np.array([1, 3, 4, 7, 8])
+    for _ in range(12):
+        slots = np.flatnonzero(np.isin(track.keys, some))
+        backwards = np.array([-list(some).index(key) for key in track.keys[slots]], float)
+        track.note_order(slots, backwards, 0.2)
+    assert track.keys[np.isin(track.keys, some)].tolist() == some[::-1].tolist()

@@ -34,8 +34,8 @@ def spread(positions: Floats) -> Floats:
 
 
 def fitted(positions: Floats) -> Floats:
-    """The ellipse through ``(N, 2)`` points, with half its axes: also where they do not go all round, for which their mean is
-    not its middle. That of their spread where none fits."""
+    """The ellipse through ``(N, 2)`` points, with half its axes: also where they do not go all round, for which their mean
+    is not its middle. That of their spread where none fits."""
     (x, y), (first, second), degrees = cv2.fitEllipseDirect(positions.astype(np.float32))
     thin, wide = min(first, second) / 2.0, max(first, second) / 2.0
     if not max(_FLATTEST * wide, _THINNEST_PX) <= thin <= wide < math.inf:

@@ -18,7 +18,6 @@ from cath_perception.rings import find_ring
 from cath_perception.sifting import sifted
 from cath_perception.track import Track
 
-
 Points = NDArray[np.float32]
 
 _MANY = 8

@@ -30,6 +30,33 @@ others in every frame, while those of the exits last."""
 _AHEAD = 1.5
 """How much it says that a shaft does not leave straight ahead."""
 
+_MOST_AGAINST, _NEW = 30.0, -4.0
+"""The most that a frame says against a way round, and what one counts at most that is new, since an electrode is, beside
+others that are known."""
+
+
+class Ways:
+    """What all frames so far say for the ways round a loop: by the first electrode's key and the direction in the image."""
+
+    def __init__(self) -> None:
+        self._scores: dict[tuple[int, int], float] = {}
+
+    def likeliest(self, keys: NDArray[np.intp], rounds: Rounds, weight: float, keep: bool) -> int:
+        """Which of the ``rounds`` of electrodes with these keys that is, a new frame among those that speak.
+
+        ``weight``: the new frame's, 0..1. ``keep``: whether to count it from now on.
+        """
+        directions = np.repeat((1, -1), len(keys)).tolist()
+        names = list(zip(keys[rounds.orders[:, 0]].tolist(), directions, strict=True))
+        told = np.maximum(rounds.scores - rounds.scores.max(), -_MOST_AGAINST).tolist()
+        ways = {}
+        for name, score in zip(names, told, strict=True):
+            before = self._scores.get(name, min(score, _NEW) if self._scores else score)
+            ways[name] = before + weight * (score - before)
+        if keep:
+            self._scores.update(ways)
+        return max(range(len(names)), key=lambda n: ways[names[n]])
+
 
 def on_ring(positions: Floats) -> Floats | None:
     """Angles of ``(N, 2)`` points round the ellipse they lie on, as seen from its axis; None where they do not.
@@ -75,7 +102,7 @@ def round_ring(
 
 
 def _before_exit(first: Floats, ahead: Floats, exits: Sequence[Exit]) -> Floats:
-    """What shafts that leave say for each way round: ``(W,)`` angles of the first electrode, and 1 or -1 for the direction."""
+    """What shafts that leave say for each way round: ``(W,)`` angles of the first electrode, 1 or -1 for the direction."""
     best = np.full(len(first), _NOWHERE)
     for left in exits:
         beyond = np.remainder(ahead * (left.angle - first) + math.pi, math.tau) - math.pi

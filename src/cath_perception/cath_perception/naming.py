@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cath_perception.arrangement import Arrangement, Rounds
+from cath_perception.arrangement import Arrangement
 from cath_perception.layout import Filler, Layout, fillers_of
 from cath_perception.looks import Look, Points, View, chains, loop_among
-from cath_perception.loops import going_round, on_ring
+from cath_perception.loops import Ways, going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, WORST, Reading, Recognizer
@@ -29,12 +29,10 @@ _RETRY, _FIRST = 4, 3
 _MANY = 8
 _PART, _PART_OF_ANOTHER = 4.0, 6.0
 """What some of the electrodes must score where all of them fit nothing, and what they must with those of other tracks."""
-_ROUND, _LEAST_WAY = 0.1, 30.0
-"""What a look counts among those at which way round a loop the electrodes go, and the most that it says against one."""
+_ROUND = 0.1
+"""What a look counts among those at which way round a loop the electrodes go."""
 _ON_LOOP = 3.0
 """What speaks against electrodes on a loop being those of a catheter that is none."""
-_NEW_WAY = -4.0
-"""What one counts at most that is new, since an electrode is, beside others that are known."""
 _CLEAR = 1.0
 """Which electrodes are missing is only told where nothing else is nearly as likely."""
 _SETTLED, _SETTLED_LOOKS = 0.8, 5.0
@@ -69,7 +67,7 @@ class Naming:
         self.layout: Layout | None = None
         self.fillers: tuple[Filler, ...] = ()
         self._turns = 0
-        self._ways: dict[tuple[int, int], float] = {}
+        self._ways = Ways()
         self._parting = Parting()
         self.strangers: tuple[int, ...] = ()
         self.wanted: dict[tuple[int, int], int] = {}
@@ -235,7 +233,7 @@ class Naming:
         if self._turns != track.turns:
             self._turns = track.turns
             self._votes.clear()
-            self._ways.clear()
+            self._ways = Ways()
             self.fillers = ()
             if self.layout is not None:
                 last = self.layout.count - 1
@@ -249,7 +247,8 @@ class Naming:
         """
         track, choices = view.track, view.arrangements(shown)
         if (rounds := choices[0].rounds) is not None:
-            best, angles = self._round(track.keys[shown], rounds, trying), on_ring(track.places[shown])
+            best = self._ways.likeliest(track.keys[shown], rounds, max(_ROUND, 1.0 / self.looks), not trying)
+            angles = on_ring(track.places[shown])
             assert angles is not None
             choices = [going_round(track.places[shown], angles, rounds, best)]
         patterns = [self._pattern(track, shown, arranged) for arranged in choices]
@@ -259,20 +258,6 @@ class Naming:
         if not trying and reading.best < SURE:
             reading = self._recognizer.read(patterns[best], allow_false=True)
         return Look(shown, choices[best].order, patterns[best], reading)
-
-    def _round(self, keys: NDArray[np.intp], rounds: Rounds, trying: bool) -> int:
-        """The way round a loop that all looks speak for most, this one among them."""
-        weight = max(_ROUND, 1.0 / self.looks)
-        firsts = keys[rounds.orders[:, 0]].tolist()
-        names = list(zip(firsts, np.repeat((1, -1), len(keys)).tolist(), strict=True))
-        scores = np.maximum(rounds.scores - rounds.scores.max(), -_LEAST_WAY).tolist()
-        ways = {}
-        for name, score in zip(names, scores, strict=True):
-            before = self._ways.get(name, min(score, _NEW_WAY) if self._ways else score)
-            ways[name] = before + weight * (score - before)
-        if not trying:
-            self._ways.update(ways)
-        return max(range(len(names)), key=lambda n: ways[names[n]])
 
     @staticmethod
     def _pattern(track: Track, shown: NDArray[np.intp], arranged: Arrangement) -> Pattern:

@@ -33,8 +33,8 @@ def arrangements(
 
     There are several where the shaft crosses itself at an electrode. Those on a loop are ordered round it, which also
     holds where it is seen edge-on and its two sides lie over each other; all the frame's centrelines (``lines``, that one
-    alone if they are not given) then tell only direction and beginning. Without a line, or where an electrode is farther off it than the shaft's ``width`` allows, the order given
-    is the only one, neighbours changed where that is shorter.
+    alone if they are not given) then tell only direction and beginning. Without a line, or where an electrode is farther
+    off it than the shaft's ``width`` allows, the order given is the only one, neighbours changed where that is shorter.
     """
     if line is None or len(line) < 3:
         return [_untangled(positions)]

@@ -34,8 +34,9 @@ def sifted(positions: Floats, centres: Floats, across: float) -> NDArray[np.intp
         centres: ``(M,)`` of the pattern's electrodes along the shaft in mm, increasing.
         across: px per mm across the shaft.
 
-    Returns their indices from the pattern's first on; none where there is no such pattern. Gaps keep their proportion to
-    the pattern's, but for what foreshortening does, which changes smoothly along the shaft, and the shaft seldom turns sharply.
+    Returns their indices from the pattern's first on; few or none where there is no such pattern. Gaps keep their
+    proportion to the pattern's, but for what foreshortening does, which changes smoothly along the shaft, and the shaft
+    seldom turns sharply.
     """
     if len(positions) < 3:
         return np.empty(0, np.intp)
