@@ -123,6 +123,12 @@ class Track:
         """The keys of the slots believed in, from the tip."""
         return tuple(self.keys[self.believed].tolist())
 
+    def follow(self, before: Track) -> None:
+        """Take the place of a track whose electrodes are not known again; their keys are not used again."""
+        self.keys = self.keys + before.next_key
+        self.next_key += before.next_key
+        self.hits, self.turns, self.velocity = before.hits + 1, before.turns, before.velocity
+
     def drift(self, time_s: float) -> Floats:
         """``(2,)`` shift expected since it was last seen: its velocity, soon spent."""
         since = max(time_s - self.seen_at, 0.0)

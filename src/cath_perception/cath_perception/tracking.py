@@ -27,6 +27,8 @@ _SHARE_OF_PIECE = 0.6
 """A detection so much of whose electrodes belong to tracked catheters is a piece of these and no catheter of its own."""
 _FEWEST = 3
 """So many electrodes on a full catheter's shaft that are not its own are another's."""
+_ALIKE = 0.6
+"""Tracks are the same only if one has so many of the other's electrodes."""
 _SETTLED_LOOKS, _LOOK_EVERY, _LOOK_AT_UNKNOWN = 8, 15, 3
 
 
@@ -261,11 +263,35 @@ class CatheterTracker:
         seen.track[rest] = owners[seen.shafts[rest]]
 
     def _add_track(self, rows: NDArray[np.intp], catheter: Catheter, seen: Sightings, time_s: float) -> None:
-        track = Track(self._next_id, rows, seen, catheter.centerline, catheter.score, time_s)
+        before = self._missed(rows, seen, time_s)
+        identity = self._next_id if before is None else before.id
+        track = Track(identity, rows, seen, catheter.centerline, catheter.score, time_s)
+        if before is None:
+            self._next_id += 1
+            self._tracks.append(track)
+        else:
+            track.follow(before)
+            self._tracks[self._tracks.index(before)] = track
         seen.track[rows], seen.key[rows] = track.id, track.keys
-        self._next_id += 1
-        self._tracks.append(track)
         self._names[track.id] = Naming(self._recognizer)
+
+    def _missed(self, rows: NDArray[np.intp], seen: Sightings, time_s: float) -> Track | None:
+        """The track that these sightings are, though their pattern is not known again: one without a settled type that was
+        just there and has as many electrodes."""
+        nearest, least = None, math.inf
+        for track in self._tracks:
+            if (
+                track.status is not CatheterStatus.PREDICTED
+                or self._names[track.id].settled
+                or not 2 <= len(track.keys)
+                or not _ALIKE * len(rows) <= len(track.keys) <= len(rows) / _ALIKE
+            ):
+                continue
+            moved = seen.positions[rows].mean(axis=0) - track.places.mean(axis=0) - track.drift(time_s)
+            away = float(np.hypot(*moved)) / self._gate(track, time_s)
+            if away < min(1.0, least):
+                nearest, least = track, away
+        return nearest
 
     def _forget(self, time_s: float) -> None:
         kept = [
