@@ -44,11 +44,13 @@ class Exit:
     Attributes:
         angle: of the place.
         heading: how much the shaft goes in the direction of growing angles there, -1..1.
+        shown: how much of the loop's direction is seen there, 0..1: little where it runs towards the viewer or away.
         score: what speaks for its being the loop's own shaft, 0 or below, natural logarithm of odds.
     """
 
     angle: float
     heading: float
+    shown: float
     score: float
 
 
@@ -150,7 +152,7 @@ def _exit(walk: _Walk, side: int, ellipse: Floats, passing: float) -> Exit:
     growing = np.array((major * cos - minor * sin, major * sin + minor * cos))
     ahead = walk.points[to] - walk.points[at]
     heading = float(growing @ ahead) / max(math.hypot(*growing) * math.hypot(*ahead), 1e-9)
-    return Exit(angle, heading, -passing - _INSIDE * bool(walk.radii[to] < 1.0))
+    return Exit(angle, heading, math.hypot(*growing) / wide, -passing - _INSIDE * bool(walk.radii[to] < 1.0))
 
 
 def _tip(walk: _Walk, side: int, lines: Sequence[NDArray[np.floating]], number: int) -> Tip | None:

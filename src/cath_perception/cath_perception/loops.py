@@ -19,7 +19,7 @@ _OPEN = math.radians(150.0)
 _TIP_COUNTS, _TIP_BACKWARDS = 20.0, 0.3
 """How much it speaks for beginning with an electrode that a shaft's tip is there, and which part of that does if the shaft
 goes on the other way."""
-_BEYOND, _SPREAD = math.radians(37.0), math.radians(37.0)
+_BEYOND, _SPREAD = math.radians(40.0), math.radians(37.0)
 """The shaft is seen to leave the loop so far beyond the tip: loops close with 0.92 to 1.1 turns, and then a shaft's width
 must part the two; with its standard deviation."""
 _LEAST, _NOWHERE = -4.0, -8.0
@@ -27,7 +27,7 @@ _LEAST, _NOWHERE = -4.0, -8.0
 _OFF, _GAPS = 0.04, 3.0
 """Electrodes are so many widths from where they are; what the gaps between them say counts so often, as their errors are
 others in every frame, while those of the exits last."""
-_AHEAD = 1.5
+_AHEAD = 2.5
 """How much it says that a shaft does not leave straight ahead."""
 
 _MOST_AGAINST, _NEW = 30.0, -4.0
@@ -107,7 +107,7 @@ def _before_exit(first: Floats, ahead: Floats, exits: Sequence[Exit]) -> Floats:
     for left in exits:
         beyond = np.remainder(ahead * (left.angle - first) + math.pi, math.tau) - math.pi
         place = np.maximum(-0.5 * ((beyond - _BEYOND) / _SPREAD) ** 2, _LEAST)
-        best = np.maximum(best, left.score + _AHEAD * (ahead * left.heading - 1.0) + place)
+        best = np.maximum(best, left.score + _AHEAD * left.shown * (ahead * left.heading - 1.0) + place)
     return best
 
 
