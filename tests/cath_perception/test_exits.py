@@ -50,6 +50,17 @@ def test_a_shaft_leaves_the_loop_in_the_direction_in_which_it_goes_round():
         assert tip.heading == direction()
 
 
+def test_little_of_the_direction_is_seen_where_a_loop_runs_towards_the_viewer():
+    thin = fitted(on_loop(TURN, 0.2))
+    shown = []
+    for last in (1.5 * np.pi, 2.0 * np.pi):
+        line = straight_on(on_loop(np.linspace(0.5, last, 90), 0.2))
+        (left, *_), _ = clues([line], thin, WIDTH)
+        shown.append(left.shown)
+    assert shown[0] > 0.8
+    assert shown[1] < 0.6
+
+
 def test_a_shaft_that_ends_at_the_loop_leaves_it_where_that_is():
     """Where the mask joins it to nothing else."""
     line = straight_on(on_loop_line(5.2, 5.5))[80:]

@@ -311,3 +311,17 @@ def test_an_electrode_forgotten_in_the_frame_in_which_another_catheter_needs_it(
         there = crossing([p + aside for p in (*places, 40)])
         result = tracker.update(seen(whole, there), i * DT)
     assert len(by_id(result)[0].electrodes) == 10
+
+
+def test_a_pattern_that_is_not_known_again_where_it_was_goes_on_as_that_track(tracker):
+    """It has no type, leaps about beside a catheter at rest, and other ones of its electrodes are seen every time."""
+    odd, names = straight([12, 1, 7, 3], 1.25, at=(250, 400), angle=0.0), []
+    for seed in range(6):
+        tracker.reset()
+        rng, ids = np.random.default_rng(seed), set()
+        for i in range(40):
+            shift, kept = rng.uniform(-12, 12, 2), np.sort(rng.choice(5, 3, replace=False))
+            result = tracker.update(seen(CS, moved(odd, *shift, keep=kept.tolist())), (100 * seed + i) * DT)
+            ids |= {c.id for c in result.catheters if c.status is CatheterStatus.DETECTED}
+        names.append(len(ids))
+    assert sum(names) <= 24  # 29 if each began a new one
