@@ -283,7 +283,7 @@ class CatheterTracker:
             if (
                 track.status is not CatheterStatus.PREDICTED
                 or self._names[track.id].settled
-                or not 2 <= len(track.keys)
+                or not len(track.keys) >= 2
                 or not _ALIKE * len(rows) <= len(track.keys) <= len(rows) / _ALIKE
             ):
                 continue
