@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from cath_perception.types import Electrode
 
@@ -57,3 +58,15 @@ def test_a_catheter_in_two_pieces_gathers_its_electrodes(tracker):
         result = tracker.update(seen(*pieces), i * DT)
     known = [c for c in result.catheters if c.electrodes]
     assert [(c.type, len(c.electrodes)) for c in known] == [("coronary_sinus", 10)]
+
+
+@pytest.mark.parametrize("missing", [(), (3, 7, 8, 12, 16)])
+def test_part_of_a_loops_electrodes_are_no_catheter_of_their_own(tracker, missing):
+    """Ten of twenty that are evenly spaced would do for a decapolar catheter, by whose motion others are compensated."""
+    turn = np.linspace(0.0, 2 * np.pi, 21)[:-1]
+    places = np.column_stack((250 + 52 * np.cos(turn), 250 + 47 * np.sin(turn)))
+    ring = [Electrode(x, y, 5.0, 5.0, 0.9) for n, (x, y) in enumerate(places) if n not in missing]
+    line = places[np.arange(40) // 2]
+    for i in range(45):
+        result = tracker.update(seen(catheter(ring, line)), i * DT)
+        assert all(c.type in (None, "circular_mapping") for c in result.catheters)

@@ -24,6 +24,10 @@ _MANY = 8
 """Patterns of fewer electrodes are found anywhere."""
 
 
+_REST = 2
+"""No pattern is looked for among electrodes on a loop of which it leaves more."""
+
+
 class View(NamedTuple):
     """A track in a frame: its own centreline, from the tip, and all that the frame has, px."""
 
@@ -88,7 +92,10 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
         if len(template.centres) >= _MANY and not template.circle:
             chain = sifted(places, template.centres, view.track.width / template.diameter).tolist()
             found.add(tuple(chain if chain[:1] < chain[-1:] else chain[::-1]))
-    made = [_chain(view.track, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= 3]
+    least = len(places) - _REST if on_ring(places) is not None else 3
+    made = [
+        _chain(view.track, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
+    ]
     return [chain for chain in made if wider * len(chain.look.slots) >= len(chain.others) >= wider]
 
 
