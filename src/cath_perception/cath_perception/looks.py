@@ -92,7 +92,8 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
         if len(template.centres) >= _MANY and not template.circle:
             chain = sifted(places, template.centres, view.track.width / template.diameter).tolist()
             found.add(tuple(chain if chain[:1] < chain[-1:] else chain[::-1]))
-    least = len(places) - _REST if on_ring(places) is not None else 3
+    own = view.track.places[view.track.believed]
+    least = len(own) - _REST if on_ring(own) is not None else 3
     made = [
         _chain(view.track, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
     ]
