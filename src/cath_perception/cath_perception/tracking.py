@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cath_perception.alignment import Floats, Pairs
 from cath_perception.association import associate
 from cath_perception.counting import lying
+from cath_perception.doubles import doubles
 from cath_perception.exchange import exchange
 from cath_perception.looks import Points
 from cath_perception.naming import Naming
@@ -144,6 +145,7 @@ class CatheterTracker:
         self._follow(found, seen, shafts, time_s)
         self._begin_tracks(seen, shafts, time_s)
         self._count_rest(seen, shafts)
+        self._drop_doubles(seen, time_s)
         self._forget(time_s)
         self._look(shafts.lines)
         self._seen = seen
@@ -255,6 +257,17 @@ class CatheterTracker:
             elif mine.sum() - len(new) >= max(2.0, _SHARE_OF_PIECE * mine.sum()):
                 continue
             self._add_track(new[seen.ranks[new].argsort()], catheter, seen, time_s)
+
+    def _drop_doubles(self, seen: Sightings, time_s: float) -> None:
+        """Make one of two tracks for one catheter; the older one's id lasts."""
+        for kept, other in list(doubles(self._tracks, self._names, time_s)):
+            first, name = min(kept.id, other.id), self._names[kept.id]
+            gone = seen.track == other.id
+            seen.key[gone], seen.track[gone] = -1, -1
+            seen.track[seen.track == kept.id] = first
+            del self._names[kept.id], self._names[other.id]
+            self._tracks.remove(other)
+            kept.id, self._names[first] = first, name
 
     def _count_rest(self, seen: Sightings, shafts: Shafts) -> None:
         """What lies on a track's shaft and is no electrode of any is counted to it all the same."""
