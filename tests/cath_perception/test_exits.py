@@ -97,6 +97,6 @@ def test_a_line_that_runs_over_its_beginning_begins_at_the_tip():
     assert clues([closed], ELLIPSE, WIDTH)[1] == []
 
 
-def test_far_and_short_lines_tell_nothing():
+def test_far_short_and_empty_lines_tell_nothing():
     far = np.column_stack((np.linspace(10, 100, 50), np.full(50, 20.0)))
-    assert clues([far, far[:1], far[:2]], ELLIPSE, WIDTH) == ([], [])
+    assert clues([far, far[:0], far[:1], far[:2]], ELLIPSE, WIDTH) == ([], [])

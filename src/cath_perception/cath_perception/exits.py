@@ -109,7 +109,7 @@ def clues(
     """
     exits, tips = [], []
     for number, line in enumerate(lines):
-        for walk in _walks(line.astype(np.float64), ellipse, width):
+        for walk in _walks(line.astype(np.float64), ellipse, width) if len(line) else ():
             leaving = [walk.leaves(0), walk.leaves(1)]
             on = float(walk.arcs[walk.last] - walk.arcs[walk.first])
             if all(leaving) and on < _CROSSES * width:

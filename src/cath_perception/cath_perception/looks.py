@@ -82,8 +82,10 @@ class Chain(NamedTuple):
 
 
 def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chain]:
-    """The chains of electrodes that look most like each pattern of many; ``wider``: with some of
-    other tracks', of which there are no more than of its own."""
+    """The chains of electrodes that look most like each pattern of many.
+
+    ``wider``: with some of other tracks' electrodes, of which there are no more than of the track's own.
+    """
     tracks = [view.track, *(view.others if wider else ())]
     names = [(track, slot) for track in tracks for slot in np.flatnonzero(track.believed).tolist()]
     places = np.array([track.places[slot] for track, slot in names]).reshape(-1, 2)
@@ -97,7 +99,9 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
     made = [
         _chain(view.track, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
     ]
-    return [chain for chain in made if wider * len(chain.look.slots) >= len(chain.others) >= wider]
+    if wider:
+        return [chain for chain in made if 1 <= len(chain.others) <= len(chain.look.slots)]
+    return [chain for chain in made if not chain.others]
 
 
 def _chain(track: Track, members: list[tuple[Track, int]], recognizer: Recognizer) -> Chain:
