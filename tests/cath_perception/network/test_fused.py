@@ -94,8 +94,9 @@ def test_half_precision_keeps_rule_and_decoding_in_float32(bundle):
     assert candidates.isfinite().all()
 
 
-def test_the_shipped_model_in_half_precision_stays_within_a_tenth_of_a_pixel():
-    """On the CPU, whose float16 rounds as a GPU's does; a GPU adds up in another order."""
+def test_the_shipped_model_in_half_precision_agrees_as_an_engine_must():
+    """On the CPU, whose float16 rounds as a GPU's does; a GPU adds up in another order. Positions differ by 0.01 px, but
+    where two neighbouring places of the heat-map are as high in float16, either may be the peak."""
     bundle = ModelBundle.load(default_bundle_path())
     whole, half = bundle.build(), in_precision(bundle.build())
 
@@ -106,7 +107,7 @@ def test_the_shipped_model_in_half_precision_stays_within_a_tenth_of_a_pixel():
 
     found = compare(lambda f: answer(whole, f), lambda f: answer(half, f), made_frames(bundle.input_size, 3))
     assert found.candidates > 20
-    assert found.position_px < 0.1
+    assert found.refusal() is None
     assert max(found.score, found.mask) < 0.05
 
 
