@@ -259,15 +259,18 @@ class CatheterTracker:
             self._add_track(new[seen.ranks[new].argsort()], catheter, seen, time_s)
 
     def _drop_doubles(self, seen: Sightings, time_s: float) -> None:
-        """Make one of two tracks for one catheter; the older one's id lasts."""
+        """Make one of two tracks for one catheter; the older one's id lasts, unless the type of the other is settled."""
         for kept, other in list(doubles(self._tracks, self._names, time_s)):
-            first, name = min(kept.id, other.id), self._names[kept.id]
-            gone = seen.track == other.id
+            gone, mine = seen.track == other.id, seen.track == kept.id
             seen.key[gone], seen.track[gone] = -1, -1
-            seen.track[seen.track == kept.id] = first
-            del self._names[kept.id], self._names[other.id]
             self._tracks.remove(other)
-            kept.id, self._names[first] = first, name
+            del self._names[other.id]
+            if other.id < kept.id and not self._names[kept.id].settled:
+                del self._names[kept.id]
+                kept.id, self._names[other.id] = other.id, Naming(self._recognizer)
+                kept.follow(other)
+                seen.track[mine] = kept.id
+                seen.key[mine & (seen.key >= 0)] += other.next_key
 
     def _count_rest(self, seen: Sightings, shafts: Shafts) -> None:
         """What lies on a track's shaft and is no electrode of any is counted to it all the same."""
