@@ -10,6 +10,8 @@ from cath_training.synthetic import curves, render
 from cath_training.synthetic.carm import CArm
 from cath_training.synthetic.instruments import Instrument
 
+_FINER = 4  # masks are drawn this many times larger; OpenCV's own anti-aliased lines are about 1.5 px too wide
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -60,19 +62,25 @@ def see(instrument: Instrument, carm: CArm) -> Seen:
 
 
 def mask(catheters: list[Instrument], carm: CArm) -> NDArray[np.uint8]:
-    """Shafts and electrodes of labelled catheters, ``(size, size)`` uint8 0..255 (anti-aliased)."""
-    image = np.zeros((carm.size, carm.size), np.uint8)
+    """Shafts and electrodes of labelled catheters: the share of each pixel they cover, ``(size, size)`` uint8 0..255."""
+    fine = np.zeros((carm.size * _FINER, carm.size * _FINER), np.uint8)
     for instrument in catheters:
         line = carm.project(instrument.course)
         thickness = 2 * instrument.radius * carm.magnification(instrument.course)
         near = (
             np.abs(line - carm.size / 2).max(axis=1) < carm.size
         )  # OpenCV's fixed point overflows far outside
+        line = (line + 0.5) * _FINER - 0.5
         for group in np.array_split(np.flatnonzero(near), max(1, int(near.sum()) // 40)):
             if len(group) < 2:
                 continue
             joined = np.append(group, min(group[-1] + 1, len(line) - 1))
             points = np.round(line[joined] * 16).astype(np.int32)
-            width = max(1, round(float(thickness[group].mean())))
-            cv2.polylines(image, [points], False, 255, width, cv2.LINE_AA, 4)
-    return image
+            width = _drawn(float(thickness[group].mean()) * _FINER)
+            cv2.polylines(fine, [points], False, 255, width, cv2.LINE_8, 4)
+    return cv2.resize(fine, (carm.size, carm.size), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _drawn(width: float) -> int:
+    """The thickness to ask of OpenCV for a line ``width`` px wide: it draws even ones one px wider, odd ones two."""
+    return 1 if width < 2 else max(2, 2 * round((width - 1) / 2))
