@@ -31,15 +31,18 @@ _ANY_TIP_PX, _LEAST_TIP = 12.0, -8.0
 _ANY_SPREAD = 0.6
 """Spread of the logarithms of gaps in a pattern that no template describes."""
 _ON_RING, _LEAST_ANGLE = 3.0, 0.02
+_WIDTH_SPREAD, _ANY_WIDTH_SPREAD, _LEAST_WIDTH = 0.15, 0.4, -4.0
+"""The logarithm of a shaft's width beside others', of its own type and of any."""
 _WORST = -99.0
 
 
-@compiled("(f8[::1], f8[::1], f8[::1], f8, f8[:, ::1], f8[::1], f8[::1], b1[::1])")
+@compiled("(f8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1], f8[::1], f8[::1], b1[::1])")
 def log_odds(
     along: Floats,
     lengths: Floats,
     angles: Floats,
     width: float,
+    scale: float,
     log_gaps: Floats,
     tip_excess: Floats,
     diameter: Floats,
@@ -51,6 +54,7 @@ def log_odds(
         along, lengths: ``(N,)`` places and lengths of the electrodes, px.
         angles: ``(N,)`` on a loop, rad; none where they are not on one.
         width: the shaft's, px.
+        scale: px per mm by other shafts' widths; 0 where it is not known.
         log_gaps: ``(K, N - 1)`` logarithms of the expected gaps in mm, or on a loop in anything.
         tip_excess, diameter: ``(K,)`` mm by which the first is longer than the others, and the shaft's.
         circle: ``(K,)`` those that only fit a loop.
@@ -67,10 +71,10 @@ def log_odds(
     scores = np.full(len(log_gaps), -np.inf)
     for k in range(len(log_gaps)):
         if not circle[k]:
-            scale = math.exp((gaps[0] - log_gaps[k, 0] + gaps[1] - log_gaps[k, 1]) / 2.0)
+            along_shaft = math.exp((gaps[0] - log_gaps[k, 0] + gaps[1] - log_gaps[k, 1]) / 2.0)
             scores[k] = _density(gaps, log_gaps[k], root, room) - anything
             scores[k] -= _too_long(gaps, log_gaps[k], math.log(width / diameter[k]), off)
-            scores[k] += _tip_density(excess, tip_excess[k], scale, slant) - _ON_RING * ring
+            scores[k] += _tip_density(excess, tip_excess[k], along_shaft, slant) - _ON_RING * ring
     if ring:
         for i in range(count):
             gaps[i] = math.log(max(angles[i + 1] - angles[i], _LEAST_ANGLE))
@@ -78,6 +82,9 @@ def log_odds(
         for k in range(len(log_gaps)):
             if circle[k]:
                 scores[k] = _density(gaps, log_gaps[k], root, room) - anything + _ON_RING
+    if scale > 0.0:
+        for k in range(len(log_gaps)):
+            scores[k] += _width_density(math.log(width / (diameter[k] * scale)))
     return scores
 
 
@@ -171,6 +178,14 @@ def _too_long(gaps: Floats, expected: Floats, across: float, noise: Floats) -> f
         longer += max(stretch - _STRETCHED, 0.0) ** 2 / (2.0 * (_STRETCH_SPREAD**2 + noise[i]))
     shorter = min(mean - _SHORTENED, 0.0) / _SHORT_SPREAD
     return min(longer, _MOST_STRETCHED) + 0.5 * shorter * shorter
+
+
+@compiled()
+def _width_density(wider: float) -> float:
+    """Log odds of a shaft whose width's logarithm is off by so much, against any."""
+    known = -0.5 * (wider / _WIDTH_SPREAD) ** 2 - math.log(_WIDTH_SPREAD)
+    anything = -0.5 * (wider / _ANY_WIDTH_SPREAD) ** 2 - math.log(_ANY_WIDTH_SPREAD)
+    return max(known - anything, _LEAST_WIDTH)
 
 
 @compiled()

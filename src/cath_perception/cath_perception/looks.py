@@ -29,18 +29,24 @@ _REST = 2
 
 
 class View(NamedTuple):
-    """A track in a frame: its own centreline, from the tip, and all that the frame has, px."""
+    """A track in a frame: its own centreline, from the tip, and all that the frame has, px.
+
+    ``scale``: px per mm by the widths of other catheters that are known; 0 where none is.
+    """
 
     track: Track
     line: Floats | None
     lines: Sequence[Points]
     others: Sequence[Track]
+    scale: float
 
     @classmethod
-    def of(cls, track: Track, lines: Sequence[Points], others: Sequence[Track] = ()) -> View:
+    def of(
+        cls, track: Track, lines: Sequence[Points], others: Sequence[Track] = (), scale: float = 0.0
+    ) -> View:
         """That of a track as it is now; ``others`` whose electrodes may be its own."""
         line = None if track.line is None else track.line.points.astype(np.float64)
-        return cls(track, line, lines, others)
+        return cls(track, line, lines, others, scale)
 
     def arrangements(self, slots: NDArray[np.intp]) -> list[Arrangement]:
         """The orders that some of the track's slots may have."""
@@ -97,18 +103,19 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
     own = view.track.places[view.track.believed]
     least = len(own) - _REST if on_ring(own) is not None else 3
     made = [
-        _chain(view.track, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
+        _chain(view, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
     ]
     if wider:
         return [chain for chain in made if 1 <= len(chain.others) <= len(chain.look.slots)]
     return [chain for chain in made if not chain.others]
 
 
-def _chain(track: Track, members: list[tuple[Track, int]], recognizer: Recognizer) -> Chain:
+def _chain(view: View, members: list[tuple[Track, int]], recognizer: Recognizer) -> Chain:
+    track = view.track
     places = np.array([other.places[slot] for other, slot in members])
     boxes = np.array([other.boxes[slot].sum() for other, slot in members])
     along = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(places, axis=0).T))))
-    seen = pattern(places, boxes, Arrangement(np.arange(len(members)), along), track.width)
+    seen = pattern(places, boxes, Arrangement(np.arange(len(members)), along), track.width, view.scale)
     own = np.array([slot for other, slot in members if other is track], np.intp)
     others = tuple((other.id, int(other.keys[slot])) for other, slot in members if other is not track)
     look = Look(np.sort(own), own.argsort().argsort(), seen, recognizer.read(seen))

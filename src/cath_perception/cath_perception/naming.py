@@ -84,6 +84,11 @@ class Naming:
         return self.layout is not None and self._recognizer.templates[self.layout.template].circle
 
     @property
+    def diameter(self) -> float:
+        """The shaft's in mm; 0 where the type is not known."""
+        return 0.0 if self.layout is None else self._recognizer.templates[self.layout.template].diameter
+
+    @property
     def nameless(self) -> bool:
         """Whether it was looked at for long and nothing fits."""
         return self._kind is None and self.weight >= _SETTLED_LOOKS
@@ -139,19 +144,15 @@ class Naming:
     def glance(self, track: Track, lines: Sequence[Points]) -> None:
         """Tell the type from one frame alone, without keeping any evidence: until the track is examined."""
         shown = np.flatnonzero(track.believed)
-        patterns = [
-            self._pattern(track, shown, arranged) for arranged in View.of(track, lines).arrangements(shown)
-        ]
+        view = View.of(track, lines)
+        patterns = [self._pattern(view, shown, arranged) for arranged in view.arrangements(shown)]
         scores = [self._recognizer.read(pattern, allow_false=True).scores for pattern in patterns]
         self.type = self._recognizer.verdict(np.max(scores, axis=0) + _KNOWN)
 
-    def examine(self, track: Track, lines: Sequence[Points], others: Sequence[Track], frame: int) -> None:
-        """Look at the track as it is now: its order, its type, and which electrodes are missing.
-
-        ``lines``: all centrelines of the frame. ``others``: tracks whose type is not settled.
-        """
+    def examine(self, view: View, frame: int) -> None:
+        """Look at the track as it is now: its order, its type, and which electrodes are missing."""
+        track = view.track
         self.looked_at, self.looks = frame, self.looks + 1
-        view = View.of(track, lines, others)
         if self.examined != track.believed_keys:
             self.examined = track.believed_keys
             if not self.settled:
@@ -233,6 +234,7 @@ class Naming:
         if self._turns != track.turns:
             self._turns = track.turns
             self._votes.clear()
+            self.weight = min(self.weight, 1.0)  # what was read from the wrong end
             self._ways = Ways()
             self.fillers = ()
             if self.layout is not None:
@@ -251,7 +253,7 @@ class Naming:
             angles = on_ring(track.places[shown])
             assert angles is not None
             choices = [going_round(track.places[shown], angles, rounds, best)]
-        patterns = [self._pattern(track, shown, arranged) for arranged in choices]
+        patterns = [self._pattern(view, shown, arranged) for arranged in choices]
         readings = [self._recognizer.read(pattern) for pattern in patterns]
         best = max(range(len(choices)), key=lambda n: readings[n].best)
         reading = readings[best]
@@ -260,9 +262,9 @@ class Naming:
         return Look(shown, choices[best].order, patterns[best], reading)
 
     @staticmethod
-    def _pattern(track: Track, shown: NDArray[np.intp], arranged: Arrangement) -> Pattern:
-        slots = shown[arranged.order]
-        return pattern(track.places[slots], track.boxes[slots].sum(axis=1), arranged, track.width)
+    def _pattern(view: View, shown: NDArray[np.intp], arranged: Arrangement) -> Pattern:
+        track, slots = view.track, shown[arranged.order]
+        return pattern(track.places[slots], track.boxes[slots].sum(axis=1), arranged, track.width, view.scale)
 
     def _note_facing(self, track: Track, seen: Pattern, reading: Reading) -> None:
         """Compare with the pattern from the other end."""

@@ -22,6 +22,7 @@ class Pattern:
         width: the shaft's in px: a rough idea of px per mm.
         cost: what speaks against the order in itself, natural logarithm of odds.
         angles: for those on a loop their increasing angles on it, rad.
+        scale: px per mm by the widths of other catheters that are known; 0 where none is.
     """
 
     along: Floats
@@ -29,6 +30,7 @@ class Pattern:
     width: float
     cost: float = 0.0
     angles: Floats | None = None
+    scale: float = 0.0
 
     def reversed(self) -> Pattern:
         """The same catheter with its other end taken for the tip."""
@@ -58,18 +60,21 @@ def patterns_of(catheter: Catheter) -> list[Pattern]:
     ]
 
 
-def pattern(positions: Floats, boxes: Floats, arranged: Arrangement, width: float) -> Pattern:
+def pattern(
+    positions: Floats, boxes: Floats, arranged: Arrangement, width: float, scale: float = 0.0
+) -> Pattern:
     """The pattern of ``(N, 2)`` positions in order.
 
     Args:
         boxes: ``(N,)`` sum of each electrode's box's sides in px.
         arranged: their arrangement.
         width: the shaft's, px.
+        scale: px per mm by other catheters' widths; 0 where it is not known.
     """
     step = np.abs(_chords(positions) if arranged.headings is None else arranged.headings)
     # a box of a bar (a, b) at an angle measures |c| a + |s| b by |s| a + |c| b
     lengths = boxes * np.hypot(step[:, 0], step[:, 1]) / np.maximum(step[:, 0] + step[:, 1], 1e-6)
-    return Pattern(arranged.along, lengths, width, arranged.cost, arranged.angles)
+    return Pattern(arranged.along, lengths, width, arranged.cost, arranged.angles, scale)
 
 
 def _chords(positions: Floats) -> Floats:

@@ -138,7 +138,7 @@ class Recognizer:
             angles = _NONE if pattern.angles is None else np.ascontiguousarray(pattern.angles)
             along, lengths = np.ascontiguousarray(pattern.along), np.ascontiguousarray(pattern.lengths)
             expected = variants.log_gaps, variants.tip_excess, variants.diameter, variants.circle
-            every = log_odds(along, lengths, angles, pattern.width, *expected)
+            every = log_odds(along, lengths, angles, pattern.width, pattern.scale, *expected)
             every -= variants.penalty + pattern.cost
             best, margins = best_of_kinds(every, variants.kind, variants.template, len(self.types))
             there = np.flatnonzero(best >= 0)

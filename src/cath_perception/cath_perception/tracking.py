@@ -14,7 +14,7 @@ from cath_perception.association import associate
 from cath_perception.counting import lying
 from cath_perception.doubles import doubles
 from cath_perception.exchange import exchange
-from cath_perception.looks import Points
+from cath_perception.looks import Points, View
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
@@ -337,10 +337,21 @@ class CatheterTracker:
         soonest, chosen, track = min(due, default=(np.inf, -1, None))
         if track is not None and soonest <= self._frame:
             others = [t for _, n, t in due if n != chosen and not self._names[n].settled]
-            self._names[chosen].examine(track, lines, others, self._frame)
+            self._names[chosen].examine(
+                View.of(track, lines, others, self._scale_beside(track)), self._frame
+            )
         for _, identity, track in due:
             if track.hits == 1 and identity != chosen:
                 self._names[identity].glance(track, lines)
+
+    def _scale_beside(self, track: Track) -> float:
+        """Px per mm by the widths of the other catheters whose patterns leave no doubt; 0 where there are none."""
+        known = [
+            other.width / self._names[other.id].diameter
+            for other in self._tracks
+            if other is not track and self._names[other.id].full and not self._names[other.id].circular
+        ]
+        return sorted(known)[len(known) // 2] if known else 0.0
 
     def _due(self, track: Track) -> int:
         """The frame in which the track should be examined again."""
