@@ -169,6 +169,8 @@ class Naming:
         incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
         if not cutting and (look.best < SURE or incomplete):
             look = self._part(view, look)
+        if not cutting:
+            self._want(view, look)
         slots, order, seen, reading = look
         ranks = np.empty(len(slots))
         ranks[order] = np.arange(len(slots))
@@ -213,14 +215,21 @@ class Naming:
         best = look
         for chain in chains(view, self._recognizer):
             best = self._better(best, chain.look, _ON_LOOP * chain.looped)
-        self.wanted = dict.fromkeys(self.wanted, 0) if best is not look else self.wanted
-        if best.best >= SURE or not view.others:
-            return best
-        wider = [(c.look.best - _ON_LOOP * c.looped, c.others) for c in chains(view, self._recognizer, True)]
-        score, others = max(wider, default=(-np.inf, ()), key=lambda one: one[0])
-        if score > _PART_OF_ANOTHER:
-            self.wanted = {name: self.wanted.get(name, 0) + 1 for name in others}
         return best
+
+    def _want(self, view: View, look: Look) -> None:
+        """Note which electrodes of other tracks would make it a catheter of some type, or a whole one."""
+        if not view.others or (look.best >= SURE and not self._recognizer.lacking(look.reading)):
+            self.wanted = {}
+            return
+        wider = [
+            (c.look.best - _ON_LOOP * c.looped, c.others)
+            for c in chains(view, self._recognizer, True)
+            if not self.settled or c.look.reading.scores.argmax() == self._kind
+        ]
+        score, others = max(wider, default=(-np.inf, ()), key=lambda one: one[0])
+        if score > max(_PART_OF_ANOTHER, look.best + _CLEAR):
+            self.wanted = {name: self.wanted.get(name, 0) + 1 for name in others}
 
     def _better(self, look: Look, part: Look, cost: float = 0.0) -> Look:
         """The look at a part of the electrodes if it says much more, else that at all of them."""

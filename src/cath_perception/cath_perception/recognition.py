@@ -127,6 +127,12 @@ class Recognizer:
                 reading.places[better] = np.insert(other.places, left_out, -1, axis=1)[better]
         return reading
 
+    def lacking(self, reading: Reading) -> bool:
+        """Whether the template that a pattern looks most like has electrodes that it does not."""
+        kind = int(reading.scores.argmax())
+        seen = np.count_nonzero(reading.places[kind] >= 0)
+        return bool(seen < len(self.templates[reading.templates[kind]].centres))
+
     def _read(self, pattern: Pattern) -> Reading:
         count = len(pattern.along)
         scores = np.full(len(self.types), -np.inf)
