@@ -225,7 +225,8 @@ class Naming:
         wider = [
             (c.look.best - _ON_LOOP * c.looped, c.others)
             for c in chains(view, self._recognizer, True)
-            if not self.settled or c.look.reading.scores.argmax() == self._kind
+            if (look.best < SURE or len(c.look.slots) >= len(look.slots))
+            and (not self.settled or c.look.reading.scores.argmax() == self._kind)
         ]
         score, others = max(wider, default=(-np.inf, ()), key=lambda one: one[0])
         if score > max(_PART_OF_ANOTHER, look.best + _CLEAR):
