@@ -165,7 +165,7 @@ class Naming:
         if 3 <= len(own) < track.believed.sum():
             look = max(self._look(view, own), look, key=lambda one: one.best)
         if look.best < SURE and 0 < len(loop) < len(shown):
-            look = self._better(look, self._look(view, loop))
+            look = self._better(view, look, self._look(view, loop))
         incomplete = self.layout is not None and len(own) < min(self.layout.count, int(track.believed.sum()))
         if not cutting and (look.best < SURE or incomplete):
             look = self._part(view, look)
@@ -214,7 +214,7 @@ class Naming:
         """Those electrodes that may be the catheter if the others are another's, or false; the look if there are none."""
         best = look
         for chain in chains(view, self._recognizer):
-            best = self._better(best, chain.look, _ON_LOOP * chain.looped)
+            best = self._better(view, best, chain.look, _ON_LOOP * chain.looped)
         return best
 
     def _want(self, view: View, look: Look) -> None:
@@ -232,11 +232,12 @@ class Naming:
         if score > max(_PART_OF_ANOTHER, look.best + _CLEAR):
             self.wanted = {name: self.wanted.get(name, 0) + 1 for name in others}
 
-    def _better(self, look: Look, part: Look, cost: float = 0.0) -> Look:
+    def _better(self, view: View, look: Look, part: Look, cost: float = 0.0) -> Look:
         """The look at a part of the electrodes if it says much more, else that at all of them."""
         if part.best - cost <= max(_PART, look.best + _CLEAR):
             return look
-        self.weight = min(self.weight, 1.0)
+        if set(view.track.keys[part.slots].tolist()) != set(self._own):
+            self.weight = min(self.weight, 1.0)
         return part
 
     def turn(self, track: Track) -> None:
