@@ -15,8 +15,6 @@ from cath_perception.types import CatheterStatus
 
 _STRANGE, _PIECE, _STRANGE_PIECE = 0.6, 3, 0.4
 """An electrode that was on another catheter's shaft in so much of the frames is that one's; sooner where there are few."""
-_GATHERED = 3
-"""Others' electrodes are taken over if they were wanted in so many looks running."""
 _UNTOLD = 1.0
 """What may be left of the evidence for a track's tip when its shaft turns out to be another's, too."""
 _FILL = 0.8
@@ -77,15 +75,10 @@ def _fill(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming],
 
 def _gather(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming], seen: Sightings) -> None:
     """Other tracks' electrodes that make it a catheter of some type, if no type claims them."""
-    wanted = names[track.id].wanted
-    if max(wanted.values(), default=0) < _GATHERED:
-        return
-    for (identity, key), looks in wanted.items():
+    for identity, key in names[track.id].wanting.take():
         owner = known.get(identity)
-        if looks < _GATHERED or owner is None or key not in owner.keys or names[identity].settled:
-            continue
-        _hand_over(owner, key, track, seen)
-    wanted.clear()
+        if owner is not None and key in owner.keys and key not in names[identity].claimed:
+            _hand_over(owner, key, track, seen)
 
 
 def _free(track: Track, name: Naming, seen: Sightings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from cath_perception.sifting import sifted
 from cath_perception.track import Track
 
 Points = NDArray[np.float32]
+Member: TypeAlias = tuple[Track, int]
+"""A track and one of its slots."""
 
 _MANY = 8
 """Patterns of fewer electrodes are found anywhere."""
@@ -31,20 +33,24 @@ _REST = 2
 class View(NamedTuple):
     """A track in a frame: its own centreline, from the tip, and all that the frame has, px.
 
-    ``scale``: px per mm by the widths of other catheters that are known; 0 where none is.
+    ``others``: other tracks, and those of their slots that may be this one's. ``scale``: px per mm by the widths of other catheters that are known; 0 where none is.
     """
 
     track: Track
     line: Floats | None
     lines: Sequence[Points]
-    others: Sequence[Track]
+    others: Sequence[tuple[Track, NDArray[np.intp]]]
     scale: float
 
     @classmethod
     def of(
-        cls, track: Track, lines: Sequence[Points], others: Sequence[Track] = (), scale: float = 0.0
+        cls,
+        track: Track,
+        lines: Sequence[Points],
+        others: Sequence[tuple[Track, NDArray[np.intp]]] = (),
+        scale: float = 0.0,
     ) -> View:
-        """That of a track as it is now; ``others`` whose electrodes may be its own."""
+        """That of a track as it is now."""
         line = None if track.line is None else track.line.points.astype(np.float64)
         return cls(track, line, lines, others, scale)
 
@@ -92,8 +98,8 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
 
     ``wider``: with some of other tracks' electrodes, of which there are no more than of the track's own.
     """
-    tracks = [view.track, *(view.others if wider else ())]
-    names = [(track, slot) for track in tracks for slot in np.flatnonzero(track.believed).tolist()]
+    tracks = [(view.track, np.flatnonzero(view.track.believed)), *(view.others if wider else ())]
+    names = [(track, slot) for track, slots in tracks for slot in slots.tolist()]
     places = np.array([track.places[slot] for track, slot in names]).reshape(-1, 2)
     found = set()
     for template in recognizer.templates:
@@ -103,14 +109,15 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
     own = view.track.places[view.track.believed]
     least = len(own) - _REST if on_ring(own) is not None else 3
     made = [
-        _chain(view, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
+        chain_of(view, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
     ]
     if wider:
         return [chain for chain in made if 1 <= len(chain.others) <= len(chain.look.slots)]
     return [chain for chain in made if not chain.others]
 
 
-def _chain(view: View, members: list[tuple[Track, int]], recognizer: Recognizer) -> Chain:
+def chain_of(view: View, members: Sequence[Member], recognizer: Recognizer) -> Chain:
+    """The chain of these slots, in this order, and how it reads."""
     track = view.track
     places = np.array([other.places[slot] for other, slot in members])
     boxes = np.array([other.boxes[slot].sum() for other, slot in members])

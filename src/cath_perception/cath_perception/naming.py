@@ -16,6 +16,7 @@ from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, WORST, Reading, Recognizer
 from cath_perception.track import Track
+from cath_perception.wanting import Wanting
 
 _MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
 """The looks that count, and those of them that still do after the electrodes have changed, with and without a type."""
@@ -27,8 +28,8 @@ _KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones, natural logarithm of odds."""
 _RETRY, _FIRST = 4, 3
 _MANY = 8
-_PART, _PART_OF_ANOTHER = 4.0, 6.0
-"""What some of the electrodes must score where all of them fit nothing, and what they must with those of other tracks."""
+_PART = 4.0
+"""What some of the electrodes must score where all of them fit nothing."""
 _ROUND = 0.1
 """What a look counts among those at which way round a loop the electrodes go."""
 _ON_LOOP = 3.0
@@ -50,7 +51,7 @@ class Naming:
         examined: the slots that were believed in then, by key.
         layout, fillers: None and empty as long as the slots are numbered one by one.
         strangers: the keys of slots that are another catheter's on the same shaft.
-        wanted: other tracks' slots (id, key) that would make it a catheter of some type, and in how many looks they did.
+        wanting: which of other tracks' slots would make it a catheter of some type.
         shared: whether the shaft turned out to be another's as well.
     """
 
@@ -70,7 +71,7 @@ class Naming:
         self._ways = Ways()
         self._parting = Parting()
         self.strangers: tuple[int, ...] = ()
-        self.wanted: dict[tuple[int, int], int] = {}
+        self.wanting = Wanting()
         self.shared = self._lost = False
 
     @property
@@ -170,7 +171,7 @@ class Naming:
         if not cutting and (look.best < SURE or incomplete):
             look = self._part(view, look)
         if not cutting:
-            self._want(view, look)
+            self.wanting.note(view, look, self._recognizer, self._kind if self.settled else None)
         slots, order, seen, reading = look
         ranks = np.empty(len(slots))
         ranks[order] = np.arange(len(slots))
@@ -216,21 +217,6 @@ class Naming:
         for chain in chains(view, self._recognizer):
             best = self._better(view, best, chain.look, _ON_LOOP * chain.looped)
         return best
-
-    def _want(self, view: View, look: Look) -> None:
-        """Note which electrodes of other tracks would make it a catheter of some type, or a whole one."""
-        if not view.others or (look.best >= SURE and not self._recognizer.lacking(look.reading)):
-            self.wanted = {}
-            return
-        wider = [
-            (c.look.best - _ON_LOOP * c.looped, c.others)
-            for c in chains(view, self._recognizer, True)
-            if (look.best < SURE or len(c.look.slots) >= len(look.slots))
-            and (not self.settled or c.look.reading.scores.argmax() == self._kind)
-        ]
-        score, others = max(wider, default=(-np.inf, ()), key=lambda one: one[0])
-        if score > max(_PART_OF_ANOTHER, look.best + _CLEAR):
-            self.wanted = {name: self.wanted.get(name, 0) + 1 for name in others}
 
     def _better(self, view: View, look: Look, part: Look, cost: float = 0.0) -> Look:
         """The look at a part of the electrodes if it says much more, else that at all of them."""

@@ -337,9 +337,9 @@ class CatheterTracker:
         soonest, chosen, track = min(due, default=(np.inf, -1, None))
         if track is not None and soonest <= self._frame:
             others = [
-                t
+                (t, np.flatnonzero(t.believed & ~self._names[t.id].claims(t.keys)))
                 for t in self._tracks
-                if t is not track and t.status is CatheterStatus.DETECTED and not self._names[t.id].settled
+                if t is not track and t.status is CatheterStatus.DETECTED
             ]
             self._names[chosen].examine(
                 View.of(track, lines, others, self._scale_beside(track)), self._frame
@@ -362,6 +362,6 @@ class CatheterTracker:
         name = self._names[track.id]
         if name.weight < _SETTLED_LOOKS or name.examined != track.believed_keys:
             return name.looked_at + 1
-        if name.type[0] is None or name.wanted:
+        if name.type[0] is None or name.wanting.any:
             return name.looked_at + _LOOK_AT_UNKNOWN
         return name.looked_at + _LOOK_EVERY
