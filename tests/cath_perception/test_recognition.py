@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from cath_perception.pattern import patterns_of
 from cath_perception.recognition import Recognizer
 from cath_perception.templates import TemplateError, load_templates
 from cath_perception.types import Electrode
@@ -109,3 +112,14 @@ def test_bad_templates_are_refused_with_the_reason(tmp_path, text, reason):
         load_templates(path)
     with pytest.raises(TemplateError, match="cannot be read"):
         load_templates(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(("diameter", "kind"), [(2.6, "ablation"), (1.85, "quadripolar")])
+def test_the_width_beside_other_catheters_tells_types_whose_patterns_are_alike(recognizer, diameter, kind):
+    """The tip's length lies between an ablation and a quadripolar catheter's."""
+    between = patterns_of(straight([2, 5, 2], 2.5, ring=1.25))[0]
+    scale = between.width / diameter
+    known = recognizer.verdict(recognizer.read(replace(between, scale=scale)).scores)
+    assert known[0] == kind
+    assert known[1] > 0.85
+    assert recognizer.verdict(recognizer.read(between).scores)[1] < 0.7

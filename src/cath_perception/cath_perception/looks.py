@@ -30,16 +30,24 @@ _REST = 2
 """No pattern is looked for among electrodes on a loop of which it leaves more."""
 
 
+class Other(NamedTuple):
+    """Another track, those of its slots that may be this one's, and what speaks for their being its own."""
+
+    track: Track
+    slots: NDArray[np.intp]
+    worth: float
+
+
 class View(NamedTuple):
     """A track in a frame: its own centreline, from the tip, and all that the frame has, px.
 
-    ``others``: other tracks, and those of their slots that may be this one's. ``scale``: px per mm by the widths of other catheters that are known; 0 where none is.
+    ``scale``: px per mm by the widths of other catheters that are known; 0 where none is.
     """
 
     track: Track
     line: Floats | None
     lines: Sequence[Points]
-    others: Sequence[tuple[Track, NDArray[np.intp]]]
+    others: Sequence[Other]
     scale: float
 
     @classmethod
@@ -47,7 +55,7 @@ class View(NamedTuple):
         cls,
         track: Track,
         lines: Sequence[Points],
-        others: Sequence[tuple[Track, NDArray[np.intp]]] = (),
+        others: Sequence[Other] = (),
         scale: float = 0.0,
     ) -> View:
         """That of a track as it is now."""
@@ -98,8 +106,10 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
 
     ``wider``: with some of other tracks' electrodes, of which there are no more than of the track's own.
     """
-    tracks = [(view.track, np.flatnonzero(view.track.believed)), *(view.others if wider else ())]
-    names = [(track, slot) for track, slots in tracks for slot in slots.tolist()]
+    names = [(view.track, slot) for slot in np.flatnonzero(view.track.believed).tolist()]
+    names += [
+        (other.track, slot) for other in (view.others if wider else ()) for slot in other.slots.tolist()
+    ]
     places = np.array([track.places[slot] for track, slot in names]).reshape(-1, 2)
     found = set()
     for template in recognizer.templates:
@@ -108,9 +118,7 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
             found.add(tuple(chain if chain[:1] < chain[-1:] else chain[::-1]))
     own = view.track.places[view.track.believed]
     least = len(own) - _REST if on_ring(own) is not None else 3
-    made = [
-        chain_of(view, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least
-    ]
+    made = [chain_of(view, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least]
     if wider:
         return [chain for chain in made if 1 <= len(chain.others) <= len(chain.look.slots)]
     return [chain for chain in made if not chain.others]

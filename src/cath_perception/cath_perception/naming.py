@@ -75,6 +75,11 @@ class Naming:
         self.shared = self._lost = False
 
     @property
+    def worth(self) -> float:
+        """What speaks for its being of its type, natural logarithm of odds; 0 where that is not known."""
+        return 0.0 if self._kind is None else max(float(self._scores[self._kind]), 0.0)
+
+    @property
     def settled(self) -> bool:
         """Whether the type says how many electrodes there are and where."""
         return self.layout is not None and self._fits > _SETTLED and self.weight >= _SETTLED_LOOKS

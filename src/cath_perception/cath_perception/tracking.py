@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,8 @@ from cath_perception.alignment import Floats, Pairs
 from cath_perception.association import associate
 from cath_perception.counting import lying
 from cath_perception.doubles import doubles
+from cath_perception.examination import examine_one
 from cath_perception.exchange import exchange
-from cath_perception.looks import Points, View
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
@@ -30,7 +29,6 @@ _FEWEST = 3
 """So many electrodes on a full catheter's shaft that are not its own are another's."""
 _ALIKE = 0.6
 """Tracks are the same only if one has so many of the other's electrodes."""
-_SETTLED_LOOKS, _LOOK_EVERY, _LOOK_AT_UNKNOWN = 8, 15, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,8 @@ class CatheterTracker:
         self._count_rest(seen, shafts)
         self._drop_doubles(seen, time_s)
         self._forget(time_s)
-        self._look(shafts.lines)
+        self._frame += 1
+        examine_one(self._tracks, self._names, shafts.lines, self._frame)
         self._seen = seen
         return reported(result, self._tracks, self._names, seen, time_s, self.limits.forget_s)
 
@@ -322,46 +321,3 @@ class CatheterTracker:
     def _memory(self, track: Track) -> float:
         """How long the track is known though not seen, s."""
         return self.limits.forget_s if track.mature else self.limits.predict_s
-
-    def _look(self, lines: Sequence[Points]) -> None:
-        """Examine one catheter a frame: one that changed, one that is little known, or now and then any.
-
-        Those that have just appeared and must wait for their turn are named by this frame alone meanwhile.
-        """
-        self._frame += 1
-        due = [
-            (self._due(track), track.id, track)
-            for track in self._tracks
-            if track.status is CatheterStatus.DETECTED and track.believed.sum() >= 3
-        ]
-        soonest, chosen, track = min(due, default=(np.inf, -1, None))
-        if track is not None and soonest <= self._frame:
-            others = [
-                (t, np.flatnonzero(t.believed & ~self._names[t.id].claims(t.keys)))
-                for t in self._tracks
-                if t is not track and t.status is CatheterStatus.DETECTED
-            ]
-            self._names[chosen].examine(
-                View.of(track, lines, others, self._scale_beside(track)), self._frame
-            )
-        for _, identity, track in due:
-            if track.hits == 1 and identity != chosen:
-                self._names[identity].glance(track, lines)
-
-    def _scale_beside(self, track: Track) -> float:
-        """Px per mm by the widths of the other catheters whose patterns leave no doubt; 0 where there are none."""
-        known = [
-            other.width / self._names[other.id].diameter
-            for other in self._tracks
-            if other is not track and self._names[other.id].full and not self._names[other.id].circular
-        ]
-        return sorted(known)[len(known) // 2] if known else 0.0
-
-    def _due(self, track: Track) -> int:
-        """The frame in which the track should be examined again."""
-        name = self._names[track.id]
-        if name.weight < _SETTLED_LOOKS or name.examined != track.believed_keys:
-            return name.looked_at + 1
-        if name.type[0] is None or name.wanting.any:
-            return name.looked_at + _LOOK_AT_UNKNOWN
-        return name.looked_at + _LOOK_EVERY

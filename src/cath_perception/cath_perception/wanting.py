@@ -14,7 +14,8 @@ from cath_perception.recognition import SURE, Recognizer
 _LOOKS = 3
 """Electrodes are taken over if they were wanted in so many looks running."""
 _CLEAR, _MANY, _FEW = 1.0, 6.0, 1.0
-"""With them it must read so much better, and so well: as a catheter of many electrodes, or as one of few."""
+"""With them it must read so much better than both that have them now, and so well: as a catheter of many electrodes, or as
+one of few."""
 _ON_LOOP = 3.0
 """What speaks against electrodes on a loop being those of a catheter that is none."""
 _BEND = math.cos(math.radians(60.0))
@@ -47,23 +48,24 @@ class Wanting:
             return
         wanted = [(c.look.best - _ON_LOOP * c.looped, _MANY, c) for c in chains(view, recognizer, True)]
         wanted += [(c.look.best, _FEW, c) for c in _completed(view, recognizer)]
+        worth = {other.track.id: other.worth for other in view.others}
         good = [
             (score, chain.others)
             for score, least, chain in wanted
-            if score > max(least, look.best + _CLEAR)
+            if score > least
+            and score > max(look.best, 0.0) + sum(worth[n] for n in {n for n, _ in chain.others}) + _CLEAR
             and (look.best < SURE or len(chain.look.slots) >= len(look.slots))
             and (kind is None or chain.look.reading.scores.argmax() == kind)
         ]
-        if good:
-            _, best = max(good)
-            self._looks = {name: self._looks.get(name, 0) + 1 for name in best}
+        _, best = max(good, default=(0.0, ()))
+        self._looks = {name: self._looks.get(name, 0) + 1 for name in best}
 
 
 def _completed(view: View, recognizer: Recognizer) -> Iterator[Chain]:
     """A track of few electrodes with the few of another put before, between or behind them."""
     own: list[Member] = [(view.track, n) for n in np.flatnonzero(view.track.believed).tolist()]
-    for other, slots in view.others if 2 <= len(own) < _SMALLEST else ():
-        piece: list[Member] = [(other, n) for n in slots.tolist()]
+    for other in view.others if 2 <= len(own) < _SMALLEST else ():
+        piece: list[Member] = [(other.track, n) for n in other.slots.tolist()]
         if not 0 < len(piece) <= _SMALLEST - len(own):
             continue
         for at in range(len(own) + 1):

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from cath_perception.types import Electrode
+
+from .patterns import DT, catheter, seen, straight
+
+
+@pytest.mark.parametrize("lent", [0, 3])
+def test_an_electrode_on_a_known_catheters_shaft_goes_to_the_one_that_lacks_it(tracker, lent):
+    """The mask leads from the ablation catheter's shaft over the other catheter's electrode."""
+    ablation = straight([2, 5, 2], 4.0, ring=1.2, at=(150, 150), angle=0.1)
+    other = straight([5, 5, 5], 1.8, at=(260, 200), angle=1.3)
+    stray = other.electrodes[lent]
+    others = [e for i, e in enumerate(other.electrodes) if i != lent]
+    last = np.array(((stray.x, stray.y),))
+    line = ablation.centerline.points
+    mixed = catheter([*ablation.electrodes, stray], np.concatenate((line[:-15], last)))
+    for i in range(60):
+        result = tracker.update(seen(mixed, catheter(others, other.centerline.points)), i * DT)
+    known = {c.type: [(e.x, e.y) for e in c.electrodes] for c in result.catheters}
+    assert known["quadripolar"] == [pytest.approx((e.x, e.y)) for e in other.electrodes]
+    assert len(known["ablation"]) == 4
+
+
+def test_a_known_catheter_takes_nothing_that_another_needs(tracker):
+    """Eight electrodes of a decapolar catheter beside four that are one of their own."""
+    part = straight([2, 5] * 4 + [2], at=(150, 250), keep=range(8))
+    end = part.electrodes[-1]
+    next_to_it = straight([2, 5, 2], 4.0, ring=1.2, at=(end.x + 40.0, end.y + 12.0), angle=0.3)
+    for i in range(60):
+        result = tracker.update(seen(part, next_to_it), i * DT)
+    assert sorted((c.type, len(c.electrodes)) for c in result.catheters) == [
+        ("ablation", 4),
+        ("coronary_sinus", 8),
+    ]
+
+
+def test_lone_electrodes_do_not_make_a_catheter_of_a_few(tracker):
+    """Three that fit nothing, and false ones aside."""
+    few = straight([2, 9], 1.25, at=(150, 250))
+    aside = [
+        catheter([Electrode(200.0, y, 6.0, 6.0, 0.5)], [(200.0, y), (200.0, y + 40.0)])
+        for y in (150.0, 340.0)
+    ]
+    for i in range(40):
+        result = tracker.update(seen(few, *aside), i * DT)
+    assert [len(c.electrodes) for c in result.catheters] == [3, 1, 1]
