@@ -14,7 +14,7 @@ from cath_perception.types import CatheterStatus
 _SETTLED_LOOKS, _LOOK_EVERY, _LOOK_AT_UNKNOWN = 8, 15, 3
 """Looks from which on a track is looked at once in so many frames, and once in so many if its type is not known or it wants
 others' electrodes."""
-_FEWEST = 3
+_FEWEST = 2
 
 
 def examine_one(
