@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -52,13 +52,18 @@ class Wanting:
         good = [
             (score, chain.others)
             for score, least, chain in wanted
-            if score > least
-            and score > max(look.best, 0.0) + sum(worth[n] for n in {n for n, _ in chain.others}) + _CLEAR
+            if score
+            > max(least, _as_they_are(look, [worth[n] for n in {n for n, _ in chain.others}]) + _CLEAR)
             and (look.best < SURE or len(chain.look.slots) >= len(look.slots))
             and (kind is None or chain.look.reading.scores.argmax() == kind)
         ]
         _, best = max(good, default=(0.0, ()))
         self._looks = {name: self._looks.get(name, 0) + 1 for name in best}
+
+
+def _as_they_are(look: Look, worth: Sequence[float]) -> float:
+    """What speaks for leaving things as they are, natural logarithm of odds."""
+    return look.best if not any(worth) else max(look.best, 0.0) + sum(worth)
 
 
 def _completed(view: View, recognizer: Recognizer) -> Iterator[Chain]:
