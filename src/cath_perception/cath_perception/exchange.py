@@ -16,7 +16,7 @@ from cath_perception.types import CatheterStatus
 _STRANGE, _PIECE, _STRANGE_PIECE = 0.6, 3, 0.4
 """An electrode that was on another catheter's shaft in so much of the frames is that one's; sooner where there are few."""
 _UNTOLD = 1.0
-"""What may be left of the evidence for a track's tip when its shaft turns out to be another's, too."""
+"""What may be left of the evidence for a track's tip when its shaft turns out to be another's, too, or it was but a part."""
 _FILL = 0.8
 """An electrode that is missing is looked for within this part of the track's reach."""
 
@@ -79,6 +79,7 @@ def _gather(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming
         owner = known.get(identity)
         if owner is not None and key in owner.keys and key not in names[identity].claimed:
             _hand_over(owner, key, track, seen)
+            track.facing = min(track.facing, _UNTOLD)  # told by part of its electrodes alone
 
 
 def _free(track: Track, name: Naming, seen: Sightings) -> None:
