@@ -26,6 +26,8 @@ _MANY = 8
 """Patterns of fewer electrodes are found anywhere."""
 
 
+ON_LOOP = 3.0
+"""What speaks against electrodes on a loop being those of a catheter that is none."""
 _REST = 2
 """No pattern is looked for among electrodes on a loop of which it leaves more."""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cath_perception.arrangement import Arrangement
 from cath_perception.layout import Filler, Layout, fillers_of
-from cath_perception.looks import Look, Points, View, chains, loop_among
+from cath_perception.looks import ON_LOOP, Look, Points, View, chains, loop_among
 from cath_perception.loops import Ways, going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
@@ -32,8 +32,6 @@ _PART = 4.0
 """What some of the electrodes must score where all of them fit nothing."""
 _ROUND = 0.1
 """What a look counts among those at which way round a loop the electrodes go."""
-_ON_LOOP = 3.0
-"""What speaks against electrodes on a loop being those of a catheter that is none."""
 _CLEAR = 1.0
 """Which electrodes are missing is only told where nothing else is nearly as likely."""
 _SETTLED, _SETTLED_LOOKS = 0.8, 5.0
@@ -220,7 +218,7 @@ class Naming:
         """Those electrodes that may be the catheter if the others are another's, or false; the look if there are none."""
         best = look
         for chain in chains(view, self._recognizer):
-            best = self._better(view, best, chain.look, _ON_LOOP * chain.looped)
+            best = self._better(view, best, chain.look, ON_LOOP * chain.looped)
         return best
 
     def _better(self, view: View, look: Look, part: Look, cost: float = 0.0) -> Look:

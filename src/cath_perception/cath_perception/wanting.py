@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cath_perception.alignment import Floats
-from cath_perception.looks import Chain, Look, Member, View, chain_of, chains
+from cath_perception.looks import ON_LOOP, Chain, Look, Member, View, chain_of, chains
 from cath_perception.recognition import SURE, Recognizer
 
 _LOOKS = 3
@@ -16,8 +16,6 @@ _LOOKS = 3
 _CLEAR, _MANY, _FEW = 1.0, 6.0, 1.0
 """With them it must read so much better than both that have them now, and so well: as a catheter of many electrodes, or as
 one of few."""
-_ON_LOOP = 3.0
-"""What speaks against electrodes on a loop being those of a catheter that is none."""
 _BEND = math.cos(math.radians(60.0))
 """A way through few electrodes bends less than that at each."""
 _SMALLEST = 4
@@ -46,7 +44,7 @@ class Wanting:
         if not view.others or (look.best >= SURE and not recognizer.lacking(look.reading)):
             self._looks.clear()
             return
-        wanted = [(c.look.best - _ON_LOOP * c.looped, _MANY, c) for c in chains(view, recognizer, True)]
+        wanted = [(c.look.best - ON_LOOP * c.looped, _MANY, c) for c in chains(view, recognizer, True)]
         wanted += [(c.look.best, _FEW, c) for c in _completed(view, recognizer)]
         worth = {other.track.id: other.worth for other in view.others}
         good = [

@@ -10,9 +10,8 @@ from cath_training.synthetic import curves, render
 from cath_training.synthetic.carm import CArm
 from cath_training.synthetic.instruments import Instrument
 
-_FINER = (
-    4  # masks are drawn this many times larger; OpenCV's own anti-aliased lines are about 1.5 px too wide
-)
+_FINER = 4
+"""Masks are drawn this many times larger: OpenCV's own anti-aliased lines are about 1.5 px too wide."""
 
 
 @dataclass(frozen=True, slots=True)
