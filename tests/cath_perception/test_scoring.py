@@ -100,3 +100,14 @@ def test_extra_catheters_have_two_electrodes_and_bare_shafts_are_counted_apart()
     figures = tally.figures()
     assert figures["extra catheters a frame"] == 1.0
     assert figures["shafts without electrodes a frame"] == 1.0
+
+
+def test_an_answer_finds_one_catheter_and_goes_on_with_the_one_it_found_before() -> None:
+    first, second = (straight([2, 5, 2], 4.0, identity=n) for n in (0, 1))  # one lies over the other
+    tally = CatheterTally()
+    tally.add([replace(first, id=7), replace(second, id=8)], [first, second], 512)
+    tally.add([replace(second, id=8)], [first, second], 512)
+    tally.add([replace(second, id=8), replace(first, id=7)], [first, second], 512)
+    figures = tally.figures()
+    assert figures["catheters found"] == 5 / 6
+    assert (figures["identity switches"], figures["extra catheters a frame"]) == (0, 0)

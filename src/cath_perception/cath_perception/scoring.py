@@ -10,6 +10,8 @@ from scipy.spatial.distance import cdist
 
 from cath_perception.types import Catheter, CatheterStatus
 
+_SAME = 1e-3
+"""What it counts beside an electrode that an answer has the id that found a catheter before."""
 REFERENCE_PX = 256  # limits and errors are given in px of a frame scaled to this side
 
 
@@ -84,15 +86,37 @@ class Tally:
 def _in_order(pairs: NDArray[np.intp], real: Catheter, limit: float) -> bool:
     """Whether true electrodes farther apart than ``limit`` px are found in their order."""
     order = pairs[np.argsort(pairs[:, 0]), 1]
-    places = np.array([(e.x, e.y) for e in real.electrodes])[order]
+    places = _places(real)[order]
     swapped = np.triu(order[:, None] > order[None, :], 1)
     return not bool((swapped & (cdist(places, places) > limit)).any())
 
 
 def _behind(answer: Catheter, hidden: NDArray[np.floating] | None, limit: float) -> int:
     """How many electrodes of an answer, seen or bridged, lie where hidden ones are."""
-    places = np.array([(e.x, e.y) for e in answer.electrodes]).reshape(-1, 2)
-    return 0 if hidden is None else len(match(places, hidden, limit)[0])
+    return 0 if hidden is None else len(match(_places(answer), hidden, limit)[0])
+
+
+def answered_by(
+    answers: Sequence[Catheter], reals: Sequence[Catheter], limit: float, before: Mapping[int, int]
+) -> list[tuple[Catheter, Catheter, NDArray[np.intp]]]:
+    """True catheters, each with the answer that found it and the ``(P, 2)`` pairs of that one's electrodes and its own.
+
+    Each answer finds one catheter at most, of which it must have half of the electrodes within ``limit`` px: so that as many
+    electrodes as possible are found in all, and where that leaves a choice by the same answer as ``before``, whose id
+    that has by the true one's.
+    """
+    pairs = [[match(_places(answer), _places(real), limit)[0] for answer in answers] for real in reals]
+    worth = np.zeros((len(reals), len(answers)))
+    for n, real in enumerate(reals):
+        for k, answer in enumerate(answers):
+            if 2 * len(pairs[n][k]) >= len(real.electrodes):
+                worth[n, k] = len(pairs[n][k]) + _SAME * (before.get(real.id) == answer.id)
+    chosen = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
+    return [(reals[n], answers[k], pairs[n][k]) for n, k in chosen if worth[n, k]]
+
+
+def _places(catheter: Catheter) -> NDArray[np.float64]:
+    return np.array([(e.x, e.y) for e in catheter.electrodes], float).reshape(-1, 2)
 
 
 @dataclass(slots=True)
@@ -125,7 +149,7 @@ class CatheterTally:
     ) -> None:
         """Count one frame whose longer side is ``side`` px. Only DETECTED catheters and true ones with electrodes count.
 
-        A true catheter is found by the answer that has most of its electrodes, half of them at least. Type and order
+        Answers and true catheters are paired one to one, see ``answered_by``. Type and order
         are judged where it is seen whole: where nine tenths of its electrodes are in the answer, seen or bridged.
         The order is right if there are as many electrodes as in truth and all that lie farther apart than the limit, as
         those of a catheter seen end-on do not, come in the true order. An electrode at the place of one of the
@@ -138,36 +162,22 @@ class CatheterTally:
         answers = [c for c in there if c.electrodes]
         self.bare += len(there) - len(answers)
         self.frames += 1
-        used = set()
-        for real in (catheter for catheter in truth if catheter.electrodes):
-            self.truths += 1
-            best, pairs = self._best(answers, real, limit)
-            if best is None:
-                continue
+        reals = [catheter for catheter in truth if catheter.electrodes]
+        self.truths += len(reals)
+        answered = answered_by(answers, reals, limit, self._ids)
+        for real, answer, pairs in answered:
             self.found += 1
-            used.add(best.id)
-            self.switches += self._ids.get(real.id, best.id) != best.id
-            self._ids[real.id] = best.id
+            self.switches += self._ids.get(real.id, answer.id) != answer.id
+            self._ids[real.id] = answer.id
             if len(pairs) >= 0.9 * len(real.electrodes):
                 self.whole += 1
-                self.typed += best.type == real.type
-                self.mistyped += best.type not in (None, real.type)
-                behind = _behind(best, (hidden or {}).get(real.id), limit)
-                exact = len(best.electrodes) - behind == len(real.electrodes)
+                self.typed += answer.type == real.type
+                self.mistyped += answer.type not in (None, real.type)
+                behind = _behind(answer, (hidden or {}).get(real.id), limit)
+                exact = len(answer.electrodes) - behind == len(real.electrodes)
                 self.ordered += exact and _in_order(pairs, real, limit)
+        used = {answer.id for _, answer, _ in answered}
         self.extra += len([c for c in answers if c.id not in used and len(c.electrodes) >= 2])
-
-    @staticmethod
-    def _best(
-        answers: list[Catheter], real: Catheter, limit: float
-    ) -> tuple[Catheter | None, NDArray[np.intp]]:
-        places = np.array([(e.x, e.y) for e in real.electrodes])
-        best, most = None, np.empty((0, 2), np.intp)
-        for answer in answers:
-            pairs, _ = match(np.array([(e.x, e.y) for e in answer.electrodes]), places, limit)
-            if len(pairs) > len(most) and 2 * len(pairs) >= len(places):
-                best, most = answer, pairs
-        return best, most
 
     def figures(self) -> dict[str, float]:
         """Shares 0..1 of true catheters found and, of those seen whole, typed and ordered right; counts."""
