@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from cath_perception.alignment import squared_distances
 from cath_perception.naming import Naming
 from cath_perception.track import Track
@@ -19,27 +21,47 @@ def doubles(
     """Tracks that are one: the one to go on with and the one to drop. ``names`` are by the tracks' ids.
 
     Of two whose electrodes were picked up twice each frame's go to one or the other. That one goes on which is seen, unless
-    only the other's type is settled.
+    only the other's type is settled; of two settled ones of one pattern the older.
     """
-    seen = [track for track in tracks if track.status is CatheterStatus.DETECTED and track.seen.sum() >= 2]
+    there = [t for t in tracks if t.status is not CatheterStatus.LOST and len(t.keys) >= 2]
+    seen = [track for track in there if track.status is CatheterStatus.DETECTED and track.seen.sum() >= 2]
     dropped: set[int] = set()
-    for missed in tracks:
-        settled = names[missed.id].settled
-        if missed.status is not CatheterStatus.PREDICTED or len(missed.keys) < 2:
-            continue
+    for missed in there:
         for track in seen:
-            both = settled and names[track.id].settled
-            if not both and track.id not in dropped and _are_one(missed, track, time_s):
-                kept, other = (missed, track) if settled else (track, missed)
+            if track is missed or not dropped.isdisjoint((track.id, missed.id)):
+                continue
+            alike = _may_be_one(names[missed.id], names[track.id])
+            if alike and _are_one(missed, track, time_s):
+                kept, other = _order(missed, track, names)
                 dropped.add(other.id)
                 yield kept, other
                 break
 
 
+def _may_be_one(first: Naming, second: Naming) -> bool:
+    """Whether their types, where both are settled, are one pattern's."""
+    if not (first.settled and second.settled):
+        return True
+    return first.layout is not None and second.layout is not None and first.layout.template == second.layout.template
+
+
+def _order(missed: Track, track: Track, names: Mapping[int, Naming]) -> tuple[Track, Track]:
+    """The one to go on with first."""
+    if names[missed.id].settled and names[track.id].settled:
+        return (missed, track) if missed.id < track.id else (track, missed)
+    return (missed, track) if names[missed.id].settled else (track, missed)
+
+
 def _are_one(missed: Track, track: Track, time_s: float) -> bool:
-    expected = missed.places[missed.guiding] + missed.drift(time_s)
-    believed = track.places[track.guiding]
-    if not min(len(expected), len(believed)) >= max(2.0, _SHARED * max(len(expected), len(believed))):
+    """Whether most of their electrodes are at the same places, where not both are seen."""
+    first, second = np.flatnonzero(missed.guiding), np.flatnonzero(track.guiding)
+    expected = missed.places[first] + missed.drift(time_s)
+    fewer, more = sorted((len(first), len(second)))
+    if fewer < max(2.0, _SHARED * more):
         return False
-    near = squared_distances(expected, believed).min(axis=1) <= missed.reach**2
-    return bool(near.mean() >= _SHARED)
+    near = squared_distances(expected, track.places[second]) <= missed.reach**2
+    both = near & missed.seen[first][:, None] & track.seen[second]
+    if both.any():
+        return False
+    shared = min(near.any(axis=1).sum(), near.any(axis=0).sum())
+    return bool(shared >= _SHARED * more)
