@@ -16,9 +16,10 @@ def track(thing):
     return Track(0, np.arange(len(shown.positions)), shown, thing.centerline, 0.9, 0.0)
 
 
-def associated(claims):
+def associated(claims, believed=False):
     """What the bent catheter and a piece of it, which is where it was, find of the straight one."""
     known, piece = track(BENT), track(PIECE)
+    known.confirmed[:] = believed
     shown = Sightings.of(seen(CS))
     free = np.ones(len(shown.positions), bool)
     claimed = [np.full(len(known.keys), claims), np.zeros(len(piece.keys), bool)]
@@ -27,6 +28,12 @@ def associated(claims):
 
 def test_what_a_settled_type_claims_goes_before_a_piece_that_lies_nearer():
     pairs, others = associated(claims=True)
+    assert pairs.tolist() == [[n, n] for n in range(10)]
+    assert not len(others)
+
+
+def test_so_does_a_catheter_that_is_believed_in():
+    pairs, others = associated(claims=False, believed=True)
     assert pairs.tolist() == [[n, n] for n in range(10)]
     assert not len(others)
 

@@ -59,8 +59,8 @@ def associate(
     """Find the electrodes of tracks among the ``free`` ones of a frame; none goes to two.
 
     Each track's pattern is expected where it was going; where it is not there, it is searched for within its gate. Then
-    it may bend. The slots that a settled type has ``claimed`` choose first: what else a track picked up, and pieces of it
-    that became tracks, get what these leave.
+    it may bend. The slots that a settled type has ``claimed`` choose first, then those of electrodes believed in: what else
+    a track picked up, and new tracks of its pieces, get what these leave.
     """
     if not tracks:
         return Association([], [])
@@ -78,7 +78,8 @@ def associate(
     limit = np.where(there, reach, 0.0)[owner]
     first = np.concatenate(claimed)
     pairs = np.empty((0, 2), np.intp)
-    for mine in (first, ~first):
+    sure = ~first & np.concatenate([track.confirmed for track in tracks])
+    for mine in (first, sure, ~first & ~sure):
         pairs, together = _assigned(
             together, owner, found, seen.shafts[which], np.where(mine, limit, 0.0), pairs
         )
