@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,6 @@ from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
-from cath_perception.types import CatheterStatus
 
 from .patterns import ABLATION, CS, DT, moved, seen, straight
 
@@ -17,7 +18,7 @@ def tracks_at(*shifts):
     for n, (dx, dy) in enumerate(shifts):
         frame = seen(moved(ABLATION, dx, dy))
         made.append(Track(n, np.arange(4), Sightings.of(frame), frame.catheters[0].centerline, 0.9, 0.0))
-    made[0].status = CatheterStatus.PREDICTED
+    made[0].miss(DT, 0.5)
     return made, {track.id: Naming(Recognizer.load()) for track in made}
 
 
@@ -50,3 +51,15 @@ def test_of_two_tracks_for_one_catheter_one_goes_on_under_the_first_id(tracker):
         result = tracker.update(seen(CS, moved(odd, *rng.normal(0, 0.7, 2), keep=kept)), i * DT)
         ids |= {c.id for c in result.catheters if c.electrodes and c.type is None}
     assert ids == {first}
+
+
+def test_two_known_tracks_of_one_catheter_are_one(tracker):
+    """Its type was known of either before they were found at the same places, and each frame shows both some."""
+    for i in range(20):
+        tracker.update(seen(CS, ABLATION), i * DT)
+    (first,) = (c.id for c in tracker.update(seen(CS, ABLATION), 20 * DT).catheters if c.type == "ablation")
+    double = Track(99, np.arange(4), Sightings.of(seen(ABLATION)), ABLATION.centerline, 0.9, 20 * DT)
+    tracker._tracks.append(double)
+    tracker._names[99] = copy.deepcopy(tracker._names[first])
+    tracker.update(seen(CS, ABLATION), 21 * DT)
+    assert [track.id for track in tracker._tracks if len(track.keys) == 4] == [first]

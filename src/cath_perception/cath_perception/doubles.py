@@ -42,7 +42,11 @@ def _may_be_one(first: Naming, second: Naming) -> bool:
     """Whether their types, where both are settled, are one pattern's."""
     if not (first.settled and second.settled):
         return True
-    return first.layout is not None and second.layout is not None and first.layout.template == second.layout.template
+    return (
+        first.layout is not None
+        and second.layout is not None
+        and first.layout.template == second.layout.template
+    )
 
 
 def _order(missed: Track, track: Track, names: Mapping[int, Naming]) -> tuple[Track, Track]:
