@@ -39,12 +39,13 @@ def examine_one(
 
 
 def _lent(track: Track, name: Naming) -> Other:
-    """What a track has that may be another's: what its type does not claim, once that is settled; nothing as long as it was
-    not looked at."""
-    slots = np.flatnonzero(track.believed & ~name.claims(track.keys))
+    """What a track has that may be another's: nothing as long as it was not looked at, and no more of a loop than its type
+    does not claim."""
+    claimed = name.claims(track.keys)
+    slots = np.flatnonzero(track.believed & ~(claimed & name.circular))
     if len(slots) >= _FEWEST and not name.looks:
         slots = slots[:0]
-    return Other(track, slots, 0.0 if name.settled else name.worth)
+    return Other(track, slots, name.worth, claimed)
 
 
 def _scale(track: Track, there: Sequence[Track], names: Mapping[int, Naming]) -> float:

@@ -74,10 +74,12 @@ def _fill(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming],
 
 
 def _gather(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming], seen: Sightings) -> None:
-    """Other tracks' electrodes that make it a catheter of some type, if no type claims them."""
+    """Other tracks' electrodes that make it a catheter of some type."""
     for identity, key in names[track.id].wanting.take():
         owner = known.get(identity)
-        if owner is not None and key in owner.keys and key not in names[identity].claimed:
+        if owner is not None and key in owner.keys:
+            if key in names[identity].claimed:
+                names[identity].robbed()
             _hand_over(owner, key, track, seen)
             track.facing = min(track.facing, _UNTOLD)  # told by part of its electrodes alone
 

@@ -33,11 +33,15 @@ _REST = 2
 
 
 class Other(NamedTuple):
-    """Another track, those of its slots that may be this one's, and what speaks for their being its own."""
+    """Another track, those of its slots that may be this one's, and what speaks for its being of its type.
+
+    ``claimed``: ``(N,)`` which of all its slots that type has a place for, once it is settled.
+    """
 
     track: Track
     slots: NDArray[np.intp]
     worth: float
+    claimed: NDArray[np.bool_]
 
 
 class View(NamedTuple):

@@ -141,6 +141,12 @@ class Naming:
         if 2 * left < len(own):
             self._forget_layout()
 
+    def robbed(self) -> None:
+        """What the type had a place for turned out to be another's."""
+        self._forget_layout()
+        self._scores[:] = 0.0
+        self._kind, self.type, self._fits, self.weight = None, (None, 0.0), 0.0, 0.0
+
     def _forget_layout(self) -> None:
         self._votes.clear()
         self.layout, self.fillers = None, ()

@@ -41,27 +41,46 @@ class Wanting:
 
     def note(self, view: View, look: Look, recognizer: Recognizer, kind: int | None) -> None:
         """Count what is wanted in this look; ``kind``: the type, where it is settled."""
-        if not view.others or (look.best >= SURE and not recognizer.lacking(look.reading)):
+        if not view.others:
             self._looks.clear()
             return
-        wanted = [(c.look.best - ON_LOOP * c.looped, _MANY, c) for c in chains(view, recognizer, True)]
-        wanted += [(c.look.best, _FEW, c) for c in _completed(view, recognizer)]
-        worth = {other.track.id: other.worth for other in view.others}
-        good = [
-            (score, chain.others)
-            for score, least, chain in wanted
-            if score
-            > max(least, _as_they_are(look, [worth[n] for n in {n for n, _ in chain.others}]) + _CLEAR)
-            and (look.best < SURE or len(chain.look.slots) >= len(look.slots))
-            and (kind is None or chain.look.reading.scores.argmax() == kind)
-        ]
+        free = [other._replace(slots=other.slots[~other.claimed[other.slots]]) for other in view.others]
+        wanted: list[tuple[float, float, Chain]] = []
+        if look.best < SURE or recognizer.lacking(look.reading):
+            few = view._replace(others=free)
+            wanted += [(c.look.best - ON_LOOP * c.looped, _MANY, c) for c in chains(few, recognizer, True)]
+            wanted += [(c.look.best, _FEW, c) for c in _completed(few, recognizer)]
+        if any(other.claimed.any() for other in view.others):
+            wanted += [(c.look.best - ON_LOOP * c.looped, _MANY, c) for c in chains(view, recognizer, True)]
+        good = []
+        for score, least, chain in wanted:
+            gain = score - max(least, max(look.best, 0.0) + self._loss(view, chain, recognizer) + _CLEAR)
+            whole = len(chain.look.slots) >= len(look.slots)
+            if (
+                gain > 0.0
+                and (look.best < SURE or whole)
+                and (kind is None or chain.look.reading.scores.argmax() == kind or (whole and len(look.slots) <= _SMALLEST))
+            ):
+                good.append((gain, chain.others))
         _, best = max(good, default=(0.0, ()))
         self._looks = {name: self._looks.get(name, 0) + 1 for name in best}
 
-
-def _as_they_are(look: Look, worth: Sequence[float]) -> float:
-    """What speaks for leaving things as they are, natural logarithm of odds."""
-    return look.best if not any(worth) else max(look.best, 0.0) + sum(worth)
+    def _loss(self, view: View, chain: Chain, recognizer: Recognizer) -> float:
+        """What speaks for leaving the others' electrodes where they are, and no more for what would be left of them."""
+        loss = 0.0
+        for other in view.others:
+            taken = np.array([(other.track.id, key) in chain.others for key in other.track.keys.tolist()])
+            if not taken.any():
+                continue
+            settled = bool(other.claimed.any())
+            if settled and not (taken & other.claimed).any():
+                continue
+            loss += other.worth
+            rest = np.flatnonzero(other.track.believed & ~taken)
+            if settled and len(rest) >= 3:
+                members: list[Member] = [(other.track, n) for n in rest.tolist()]
+                loss -= max(chain_of(view._replace(track=other.track), members, recognizer).look.best, 0.0)
+        return loss
 
 
 def _completed(view: View, recognizer: Recognizer) -> Iterator[Chain]:
