@@ -46,3 +46,27 @@ def test_lone_electrodes_do_not_make_a_catheter_of_a_few(tracker):
     for i in range(40):
         result = tracker.update(seen(few, *aside), i * DT)
     assert [len(c.electrodes) for c in result.catheters] == [3, 1, 1]
+
+
+def test_two_known_catheters_of_four_become_the_one_of_ten_that_they_are_pieces_of(tracker):
+    """Every four electrodes of a decapolar catheter look like a quadripolar one; two are on no shaft with others."""
+    whole = straight([2, 5] * 4 + [2], at=(150, 250))
+    pieces = [straight([2, 5] * 4 + [2], at=(150, 250), keep=keep) for keep in (range(2, 6), range(6, 10))]
+    tip = straight([2, 5] * 4 + [2], at=(150, 250), keep=range(2))
+    for i in range(20):
+        result = tracker.update(seen(*pieces), i * DT)
+    assert [c.type for c in result.catheters] == ["quadripolar", "quadripolar"]
+    for i in range(20, 90):
+        result = tracker.update(seen(*pieces, tip), i * DT)
+    known = [c for c in result.catheters if len(c.electrodes) > 1]
+    assert [(c.type, len(c.electrodes)) for c in known] == [("coronary_sinus", 10)]
+    assert [(e.x, e.y) for e in known[0].electrodes] == [pytest.approx((e.x, e.y)) for e in whole.electrodes]
+
+
+def test_two_catheters_of_four_in_a_line_stay_two(tracker):
+    first = straight([2, 5, 2], at=(150, 250))
+    end = first.electrodes[-1]
+    second = straight([2, 5, 2], at=(end.x + 50.0, end.y + 50.0), angle=1.2)
+    for i in range(90):
+        result = tracker.update(seen(first, second), i * DT)
+    assert [(c.type, len(c.electrodes)) for c in result.catheters] == [("quadripolar", 4)] * 2

@@ -79,9 +79,11 @@ def _gather(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming
         owner = known.get(identity)
         if owner is not None and key in owner.keys:
             if key in names[identity].claimed:
-                names[identity].robbed()
+                names[identity].unsettle()
             _hand_over(owner, key, track, seen)
             track.facing = min(track.facing, _UNTOLD)  # told by part of its electrodes alone
+            if names[track.id].crowded(len(track.keys)):
+                names[track.id].unsettle()
 
 
 def _free(track: Track, name: Naming, seen: Sightings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -110,7 +111,7 @@ class Chain(NamedTuple):
 def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chain]:
     """The chains of electrodes that look most like each pattern of many.
 
-    ``wider``: with some of other tracks' electrodes, of which there are no more than of the track's own.
+    ``wider``: with some of other tracks' electrodes, of none of which there are more than of the track's own.
     """
     names = [(view.track, slot) for slot in np.flatnonzero(view.track.believed).tolist()]
     names += [
@@ -126,8 +127,13 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
     least = len(own) - _REST if on_ring(own) is not None else 3
     made = [chain_of(view, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least]
     if wider:
-        return [chain for chain in made if 1 <= len(chain.others) <= len(chain.look.slots)]
+        return [chain for chain in made if chain.others and _most(chain) <= len(chain.look.slots)]
     return [chain for chain in made if not chain.others]
+
+
+def _most(chain: Chain) -> int:
+    """How many electrodes it has of the other track that it has most of."""
+    return max(Counter(identity for identity, _ in chain.others).values())
 
 
 def chain_of(view: View, members: Sequence[Member], recognizer: Recognizer) -> Chain:

@@ -108,6 +108,10 @@ class Naming:
             and self.settled
         )
 
+    def crowded(self, count: int) -> bool:
+        """Whether the settled type has no place for so many electrodes."""
+        return self.layout is not None and self.settled and count > self.layout.count
+
     @property
     def closed(self) -> bool:
         """Whether what else appears on the shaft is another catheter's."""
@@ -141,8 +145,8 @@ class Naming:
         if 2 * left < len(own):
             self._forget_layout()
 
-    def robbed(self) -> None:
-        """What the type had a place for turned out to be another's."""
+    def unsettle(self) -> None:
+        """Forget what it was thought to be: a part of another catheter, or with a part of one."""
         self._forget_layout()
         self._scores[:] = 0.0
         self._kind, self.type, self._fits, self.weight = None, (None, 0.0), 0.0, 0.0

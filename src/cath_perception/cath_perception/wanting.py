@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.looks import ON_LOOP, Chain, Look, Member, View, chain_of, chains
@@ -16,9 +17,11 @@ _LOOKS = 3
 _CLEAR, _MANY, _FEW = 1.0, 6.0, 1.0
 """With them it must read so much better than both that have them now, and so well: as a catheter of many electrodes, or as
 one of few."""
+_CLAIMED_EVERY = 3
+"""What others' types claim is tried in one of so many looks."""
 _BEND = math.cos(math.radians(60.0))
 """A way through few electrodes bends less than that at each."""
-_SMALLEST = 4
+_SMALLEST, _FEWEST = 4, 3
 
 
 class Wanting:
@@ -26,6 +29,7 @@ class Wanting:
 
     def __init__(self) -> None:
         self._looks: dict[tuple[int, int], int] = {}
+        self._turn = 0
 
     @property
     def any(self) -> bool:
@@ -41,46 +45,56 @@ class Wanting:
 
     def note(self, view: View, look: Look, recognizer: Recognizer, kind: int | None) -> None:
         """Count what is wanted in this look; ``kind``: the type, where it is settled."""
-        if not view.others:
-            self._looks.clear()
-            return
-        free = [other._replace(slots=other.slots[~other.claimed[other.slots]]) for other in view.others]
-        wanted: list[tuple[float, float, Chain]] = []
-        if look.best < SURE or recognizer.lacking(look.reading):
-            few = view._replace(others=free)
-            wanted += [(c.look.best - ON_LOOP * c.looped, _MANY, c) for c in chains(few, recognizer, True)]
-            wanted += [(c.look.best, _FEW, c) for c in _completed(few, recognizer)]
-        if any(other.claimed.any() for other in view.others):
-            wanted += [(c.look.best - ON_LOOP * c.looped, _MANY, c) for c in chains(view, recognizer, True)]
-        good = []
-        for score, least, chain in wanted:
-            gain = score - max(least, max(look.best, 0.0) + self._loss(view, chain, recognizer) + _CLEAR)
-            whole = len(chain.look.slots) >= len(look.slots)
-            if (
-                gain > 0.0
-                and (look.best < SURE or whole)
-                and (kind is None or chain.look.reading.scores.argmax() == kind or (whole and len(look.slots) <= _SMALLEST))
-            ):
-                good.append((gain, chain.others))
+        self._turn += 1
+        offers = list(self._offers(view, look, recognizer)) if view.others else []
+        gains = [(_gain(view, look, score, chain, recognizer), chain) for score, chain in offers]
+        good = [(gain, chain.others) for gain, chain in gains if gain > 0.0 and _fits(chain, look, kind)]
         _, best = max(good, default=(0.0, ()))
         self._looks = {name: self._looks.get(name, 0) + 1 for name in best}
 
-    def _loss(self, view: View, chain: Chain, recognizer: Recognizer) -> float:
-        """What speaks for leaving the others' electrodes where they are, and no more for what would be left of them."""
-        loss = 0.0
-        for other in view.others:
-            taken = np.array([(other.track.id, key) in chain.others for key in other.track.keys.tolist()])
-            if not taken.any():
-                continue
-            settled = bool(other.claimed.any())
-            if settled and not (taken & other.claimed).any():
-                continue
-            loss += other.worth
-            rest = np.flatnonzero(other.track.believed & ~taken)
-            if settled and len(rest) >= 3:
-                members: list[Member] = [(other.track, n) for n in rest.tolist()]
-                loss -= max(chain_of(view._replace(track=other.track), members, recognizer).look.best, 0.0)
-        return loss
+    def _offers(self, view: View, look: Look, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
+        """What may be had, and how it reads; what others' types claim now and then, as that is seldom wanted."""
+        if look.best < SURE or recognizer.lacking(look.reading):
+            free = [other._replace(slots=other.slots[~other.claimed[other.slots]]) for other in view.others]
+            left = view._replace(others=free)
+            yield from _of_many(left, recognizer)
+            yield from ((c.look.best, c) for c in _completed(left, recognizer) if c.look.best > _FEW)
+        if (self._looks or self._turn % _CLAIMED_EVERY == 0) and any(o.claimed.any() for o in view.others):
+            yield from _of_many(view, recognizer)
+
+
+def _of_many(view: View, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
+    for chain in chains(view, recognizer, wider=True):
+        if (score := chain.look.best - ON_LOOP * chain.looped) > _MANY:
+            yield score, chain
+
+
+def _gain(view: View, look: Look, score: float, chain: Chain, recognizer: Recognizer) -> float:
+    """By how much more a chain says, and what it leaves to the others, than all as they are; natural logarithm of odds."""
+    gain = score - max(look.best, 0.0) - _CLEAR
+    for other in view.others:
+        taken = np.array([(other.track.id, key) in chain.others for key in other.track.keys.tolist()])
+        if not taken.any():
+            continue
+        if not other.claimed.any():
+            gain -= other.worth
+        elif (taken & other.claimed).any():
+            gain -= other.worth - _left(view._replace(track=other.track), ~taken, recognizer)
+    return gain
+
+
+def _left(view: View, kept: NDArray[np.bool_], recognizer: Recognizer) -> float:
+    """What these slots of the track would say."""
+    members: list[Member] = [(view.track, n) for n in np.flatnonzero(view.track.believed & kept).tolist()]
+    return max(chain_of(view, members, recognizer).look.best, 0.0) if len(members) >= _FEWEST else 0.0
+
+
+def _fits(chain: Chain, look: Look, kind: int | None) -> bool:
+    """Whether nothing that is sure is given up for a chain."""
+    whole = len(chain.look.slots) >= len(look.slots)
+    piece = whole and len(look.slots) <= _SMALLEST
+    alike = kind is None or piece or int(chain.look.reading.scores.argmax()) == kind
+    return alike and (whole or look.best < SURE)
 
 
 def _completed(view: View, recognizer: Recognizer) -> Iterator[Chain]:
