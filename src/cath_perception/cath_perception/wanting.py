@@ -17,6 +17,8 @@ _LOOKS = 3
 _CLEAR, _MANY, _FEW = 1.0, 6.0, 1.0
 """With them it must read so much better than both that have them now, and so well: as a catheter of many electrodes, or as
 one of few."""
+_ONE_SHAFT, _MOSTLY = 7.0, 0.5
+"""What speaks for one catheter where all lie on one shaft, in more than this part of the frames."""
 _CLAIMED_EVERY = 3
 """What others' types claim is tried in one of so many looks."""
 _BEND = math.cos(math.radians(60.0))
@@ -65,8 +67,25 @@ class Wanting:
 
 def _of_many(view: View, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
     for chain in chains(view, recognizer, wider=True):
-        if (score := chain.look.best - ON_LOOP * chain.looped) > _MANY:
+        score = chain.look.best - ON_LOOP * chain.looped + _ONE_SHAFT * _on_one_shaft(view, chain)
+        if score > _MANY:
             yield score, chain
+
+
+def _on_one_shaft(view: View, chain: Chain) -> bool:
+    """Whether the own electrodes and most of another known catheter's lie on one shaft most of the time."""
+    own = view.track
+    for other in view.others:
+        track = other.track
+        taken = (
+            np.array([(track.id, key) in chain.others for key in track.keys.tolist()], bool) & other.claimed
+        )
+        if np.count_nonzero(taken) >= _FEWEST:
+            there = (track.host[taken] == own.id) & (track.elsewhere[taken] > _MOSTLY)
+            here = (own.host[chain.look.slots] == track.id) & (own.elsewhere[chain.look.slots] > _MOSTLY)
+            if there.mean() > _MOSTLY or here.mean() > _MOSTLY:
+                return True
+    return False
 
 
 def _gain(view: View, look: Look, score: float, chain: Chain, recognizer: Recognizer) -> float:
