@@ -39,10 +39,11 @@ def test_patterns_of_the_field_also_foreshortened(recognizer, kind, gaps, tip, s
     assert confidence > (0.5 if as_ablation else 0.6)
 
 
-def test_rings_on_a_loop_are_a_circular_catheter(recognizer):
-    turn = np.radians(np.linspace(0, 325, 10))
+@pytest.mark.parametrize(("count", "missing"), [(10, ()), (20, (4, 9, 15))])
+def test_rings_on_a_loop_are_a_circular_catheter(recognizer, count, missing):
+    turn = np.radians(np.linspace(0, 325, count))
     points = np.stack((250 + 40 * np.cos(turn), 250 + 25 * np.sin(turn)), axis=1)
-    rings = [Electrode(x, y, 6.0, 6.0, 0.9) for x, y in points]
+    rings = [Electrode(x, y, 6.0, 6.0, 0.9) for n, (x, y) in enumerate(points) if n not in missing]
     assert recognizer.identify(catheter(rings, points))[0] == "circular_mapping"
 
 

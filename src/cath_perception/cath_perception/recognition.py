@@ -18,7 +18,8 @@ from cath_perception.types import Catheter
 _MISSING, _TIP_MISSING, _FALSE = 3.0, 0.5, 3.0
 """Costs, in natural logarithms of odds, of an electrode that was not seen, of its being the tip's, and of one that is
 none."""
-_MOST_MISSING, _MOST_MISSING_OF_FEW, _FEW = 2, 3, 10
+_MOST_MISSING, _MOST_MISSING_OF_SOME, _FEW = 2, 3, 10
+"""So many electrodes may be missing; of a pattern of few, or on a loop, which its shape tells besides, one more."""
 WORST = -4.0
 """The least that a score counts."""
 SURE = 2.0
@@ -163,7 +164,7 @@ def _variants(templates: tuple[Template, ...], types: tuple[str, ...], seen: int
     rows = []
     for number, template in enumerate(templates):
         missing = len(template.centres) - seen
-        most = _MOST_MISSING_OF_FEW if len(template.centres) <= _FEW else _MOST_MISSING
+        most = _MOST_MISSING_OF_SOME if len(template.centres) <= _FEW or template.circle else _MOST_MISSING
         if seen >= 3 and 0 <= missing <= min(most, seen - 3):
             for kept in combinations(range(len(template.centres)), seen):
                 excess = template.lengths[kept[0]] - template.lengths[-1]
