@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
-from cath_perception.looks import ON_LOOP, Chain, Look, Member, View, chain_of, chains
+from cath_perception.looks import ON_LOOP, Chain, Look, Member, Other, View, chain_of, chains
 from cath_perception.recognition import SURE, Recognizer
+from cath_perception.track import Track
 
 _LOOKS = 3
 """Electrodes are taken over if they were wanted in so many looks running."""
@@ -66,37 +67,43 @@ class Wanting:
 
 
 def _of_many(view: View, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
+    """Chains that look like a catheter of many electrodes, and what speaks for each."""
     for chain in chains(view, recognizer, wider=True):
         score = chain.look.best - ON_LOOP * chain.looped + _ONE_SHAFT * _on_one_shaft(view, chain)
         if score > _MANY:
             yield score, chain
 
 
+def _taken(other: Other, chain: Chain) -> NDArray[np.bool_]:
+    """``(N,)`` which of another track's slots a chain has."""
+    return np.array([(other.track.id, key) in chain.others for key in other.track.keys.tolist()], bool)
+
+
 def _on_one_shaft(view: View, chain: Chain) -> bool:
     """Whether the own electrodes and most of another known catheter's lie on one shaft most of the time."""
-    own = view.track
+    own, slots = view.track, chain.look.slots
     for other in view.others:
-        track = other.track
-        taken = (
-            np.array([(track.id, key) in chain.others for key in track.keys.tolist()], bool) & other.claimed
-        )
-        if np.count_nonzero(taken) >= _FEWEST:
-            there = (track.host[taken] == own.id) & (track.elsewhere[taken] > _MOSTLY)
-            here = (own.host[chain.look.slots] == track.id) & (own.elsewhere[chain.look.slots] > _MOSTLY)
-            if there.mean() > _MOSTLY or here.mean() > _MOSTLY:
+        taken = np.flatnonzero(_taken(other, chain) & other.claimed)
+        if len(taken) >= _FEWEST:
+            there = np.mean(_hosted(other.track, taken, own))
+            if max(there, np.mean(_hosted(own, slots, other.track))) > _MOSTLY:
                 return True
     return False
+
+
+def _hosted(track: Track, slots: NDArray[np.intp], host: Track) -> NDArray[np.bool_]:
+    """Which of these slots were mostly on another track's shaft."""
+    hosted: NDArray[np.bool_] = (track.host[slots] == host.id) & (track.elsewhere[slots] > _MOSTLY)
+    return hosted
 
 
 def _gain(view: View, look: Look, score: float, chain: Chain, recognizer: Recognizer) -> float:
     """By how much more a chain says, and what it leaves to the others, than all as they are; natural logarithm of odds."""
     gain = score - max(look.best, 0.0) - _CLEAR
     for other in view.others:
-        taken = np.array([(other.track.id, key) in chain.others for key in other.track.keys.tolist()])
-        if not taken.any():
-            continue
+        taken = _taken(other, chain)
         if not other.claimed.any():
-            gain -= other.worth
+            gain -= other.worth * taken.any()
         elif (taken & other.claimed).any():
             gain -= other.worth - _left(view._replace(track=other.track), ~taken, recognizer)
     return gain
