@@ -45,7 +45,7 @@ def _lent(track: Track, name: Naming) -> Other:
     slots = np.flatnonzero(track.believed & ~(claimed & name.circular))
     if len(slots) >= _FEWEST and not name.looks:
         slots = slots[:0]
-    return Other(track, slots, name.worth, claimed)
+    return Other(track, slots, name.evidence.worth, claimed)
 
 
 def _scale(track: Track, there: Sequence[Track], names: Mapping[int, Naming]) -> float:
@@ -63,7 +63,7 @@ def _scale(track: Track, there: Sequence[Track], names: Mapping[int, Naming]) ->
 
 def _due(track: Track, name: Naming) -> int:
     """The frame in which the track should be examined again."""
-    if name.weight < _SETTLED_LOOKS or name.examined != track.believed_keys:
+    if name.evidence.weight < _SETTLED_LOOKS or name.examined != track.believed_keys:
         return name.looked_at + 1
     if name.type[0] is None or name.wanting.any:
         return name.looked_at + _LOOK_AT_UNKNOWN

@@ -9,23 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.arrangement import Arrangement
+from cath_perception.evidence import SETTLED_LOOKS, Evidence
 from cath_perception.layout import Filler, Layout, fillers_of
 from cath_perception.looks import ON_LOOP, Look, Points, View, chains, loop_among
 from cath_perception.loops import Ways, going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
-from cath_perception.recognition import SURE, WORST, Reading, Recognizer
+from cath_perception.recognition import SURE, Reading, Recognizer
 from cath_perception.track import Track
 from cath_perception.wanting import Wanting
 
-_MEMORY, _REMEMBERED, _FORGOTTEN = 20.0, 3.0, 0.5
-"""The looks that count, and those of them that still do after the electrodes have changed, with and without a type."""
-_BEST = 8.0
-"""The most that one look at a track counts, in natural logarithms of odds; ``WORST`` is the least."""
-_STAYS = 1.5
-"""A type is changed only for one that is so much likelier."""
-_KNOWN = 1.0
-"""What speaks for some template before looking: most catheters are catalogued ones, natural logarithm of odds."""
+_REMEMBERED, _FORGOTTEN, _DOUBTED = 3.0, 0.5, 1.0
+"""The looks that still count after the electrodes have changed, with and without a type, and where they were at a part of
+the catheter or from the wrong end."""
 _RETRY, _FIRST = 4, 3
 _MANY = 8
 _PART = 4.0
@@ -34,17 +30,14 @@ _ROUND = 0.1
 """What a look counts among those at which way round a loop the electrodes go."""
 _CLEAR = 1.0
 """Which electrodes are missing is only told where nothing else is nearly as likely."""
-_SETTLED, _SETTLED_LOOKS = 0.8, 5.0
-"""Confidence and looks from which on the type says how many electrodes there are."""
 _FITS, _FADING, _ORDER, _FIRST_ORDER = -0.5, 0.8, 0.2, 0.5
 
 
 class Naming:
-    """Evidence of a track's type, in natural logarithms of odds against some other pattern.
+    """What is known of a track's type and electrodes.
 
     Attributes:
-        weight: how many looks at the electrodes that it has now the evidence is worth.
-        type: the type and its confidence 0.5..1; None and 0 where it is not known or another is as likely.
+        evidence: of its type.
         looks, looked_at: how often the track was looked at, and the newest frame in which it was.
         examined: the slots that were believed in then, by key.
         layout, fillers: None and empty as long as the slots are numbered one by one.
@@ -55,13 +48,9 @@ class Naming:
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
-        self._scores = np.zeros(len(recognizer.types))
-        self._kind: int | None = None
-        self.type: tuple[str | None, float] = (None, 0.0)
-        self._fits = 0.0
+        self.evidence = Evidence(recognizer)
         self._votes: dict[Layout, float] = {}
         self.looks = self.looked_at = 0
-        self.weight = 0.0
         self.examined: tuple[int, ...] = ()
         self.layout: Layout | None = None
         self.fillers: tuple[Filler, ...] = ()
@@ -73,14 +62,14 @@ class Naming:
         self.shared = self._lost = False
 
     @property
-    def worth(self) -> float:
-        """What speaks for its being of its type, natural logarithm of odds; 0 where that is not known."""
-        return 0.0 if self._kind is None else max(float(self._scores[self._kind]), 0.0)
+    def type(self) -> tuple[str | None, float]:
+        """The type and its confidence, see ``Evidence``."""
+        return self.evidence.type
 
     @property
     def settled(self) -> bool:
         """Whether the type says how many electrodes there are and where."""
-        return self.layout is not None and self._fits > _SETTLED and self.weight >= _SETTLED_LOOKS
+        return self.layout is not None and self.evidence.settled
 
     @property
     def circular(self) -> bool:
@@ -95,7 +84,7 @@ class Naming:
     @property
     def nameless(self) -> bool:
         """Whether it was looked at for long and nothing fits."""
-        return self._kind is None and self.weight >= _SETTLED_LOOKS
+        return self.evidence.kind is None and self.evidence.weight >= SETTLED_LOOKS
 
     @property
     def full(self) -> bool:
@@ -148,8 +137,7 @@ class Naming:
     def unsettle(self) -> None:
         """Forget what it was thought to be: a part of another catheter, or with a part of one."""
         self._forget_layout()
-        self._scores[:] = 0.0
-        self._kind, self.type, self._fits, self.weight = None, (None, 0.0), 0.0, 0.0
+        self.evidence = Evidence(self._recognizer)
 
     def _forget_layout(self) -> None:
         self._votes.clear()
@@ -161,7 +149,7 @@ class Naming:
         view = View.of(track, lines)
         patterns = [self._pattern(view, shown, arranged) for arranged in view.arrangements(shown)]
         scores = [self._recognizer.read(pattern, allow_false=True).scores for pattern in patterns]
-        self.type = self._recognizer.verdict(np.max(scores, axis=0) + _KNOWN)
+        self.evidence.glance(np.array(scores))
 
     def examine(self, view: View, frame: int) -> None:
         """Look at the track as it is now: its order, its type, and which electrodes are missing."""
@@ -170,7 +158,7 @@ class Naming:
         if self.examined != track.believed_keys:
             self.examined = track.believed_keys
             if not self.settled:
-                self.weight = min(self.weight, _FORGOTTEN if self._kind is None else _REMEMBERED)
+                self.evidence.lessen(_FORGOTTEN if self.evidence.kind is None else _REMEMBERED)
         shown = np.flatnonzero(track.believed)
         look = self._look(view, shown)
         loop = loop_among(track, shown) if look.best < SURE else shown[:0]
@@ -184,7 +172,7 @@ class Naming:
         if not cutting and (look.best < SURE or incomplete):
             look = self._part(view, look)
         if not cutting:
-            self.wanting.note(view, look, self._recognizer, self._kind if self.settled else None)
+            self.wanting.note(view, look, self._recognizer, self.evidence.kind if self.settled else None)
         slots, order, seen, reading = look
         ranks = np.empty(len(slots))
         ranks[order] = np.arange(len(slots))
@@ -194,19 +182,18 @@ class Naming:
         if seen.angles is not None:
             track.note_order(slots, ranks, 1.0)
         else:
-            weight = max(_ORDER if self._kind is not None else _FIRST_ORDER, 1.0 / self.looks)
+            weight = max(_ORDER if self.evidence.kind is not None else _FIRST_ORDER, 1.0 / self.looks)
             track.note_order(slots[there], ranks[there], weight)
         if keys != before and self.looks > _FIRST:
             return  # this frame's order is not the track's
-        self._note(reading)
+        if self.evidence.note(reading):
+            self._forget_layout()
         if self.looks % _RETRY == 1 and seen.angles is None:
             self._note_facing(track, seen, reading)
-        elif (
-            self._kind is not None
-            and reading.scores[self._kind] > _FITS
-            and reading.margins[self._kind] > _CLEAR
+        elif (kind := self.evidence.kind) is not None and (
+            reading.scores[kind] > _FITS and reading.margins[kind] > _CLEAR
         ):
-            self._note_layout(view, keys, reading)
+            self._note_layout(view, keys, reading, kind)
 
     def _cut(self, view: View, shown: NDArray[np.intp], loop: NDArray[np.intp], look: Look) -> bool:
         """Try to read the track as two catheters, one after the other; whether that is still open."""
@@ -236,7 +223,7 @@ class Naming:
         if part.best - cost <= max(_PART, look.best + _CLEAR):
             return look
         if set(view.track.keys[part.slots].tolist()) != set(self._own):
-            self.weight = min(self.weight, 1.0)
+            self.evidence.lessen(_DOUBTED)
         return part
 
     def turn(self, track: Track) -> None:
@@ -244,7 +231,7 @@ class Naming:
         if self._turns != track.turns:
             self._turns = track.turns
             self._votes.clear()
-            self.weight = min(self.weight, 1.0)  # what was read from the wrong end
+            self.evidence.lessen(_DOUBTED)
             self._ways = Ways()
             self.fillers = ()
             if self.layout is not None:
@@ -283,37 +270,9 @@ class Naming:
         track.note_facing(float(np.clip(best - other, -3.0, 3.0)))
         self.turn(track)
 
-    def _note(self, reading: Reading) -> None:
-        self.weight = min(self.weight + 1.0, _MEMORY)
-        weight = 1.0 / self.weight
-        told = reading.scores + _KNOWN
-        told = told - max(float(told.max()) - _BEST, 0.0)  # as far apart as before
-        self._scores += weight * (np.maximum(told, WORST) - self._scores)
-        best = int(self._scores.argmax())
-        if self._kind is None or max(float(self._scores[best]), 0.0) > self._scores[self._kind] + _STAYS:
-            self._kind = best if self._scores[best] > 0.0 else None
-            self._forget_layout()
-        self.type, self._fits = (None, 0.0), 0.0
-        if self._kind is not None:
-            odds = np.exp(np.append(self._scores, 0.0) - max(float(self._scores.max()), 0.0))
-            odds /= odds.sum()
-            confidence = float(odds[self._kind])
-            self._fits = float(odds[:-1][self._alike(reading)].sum())
-            if confidence > 0.5:
-                self.type = self._recognizer.types[self._kind], confidence
-
-    def _alike(self, reading: Reading) -> NDArray[np.bool_]:
-        """``(types,)`` those that have the same electrodes in the same places as what it is thought to be."""
-        counts = np.array([len(t.centres) for t in self._recognizer.templates])[reading.templates]
-        same = (reading.places == reading.places[self._kind]).all(axis=1) & (counts == counts[self._kind])
-        same &= reading.templates >= 0
-        same[self._kind] = True
-        return same
-
-    def _note_layout(self, view: View, keys: tuple[int, ...], reading: Reading) -> None:
-        assert self._kind is not None
-        number = int(reading.templates[self._kind])
-        indices = tuple(reading.places[self._kind].tolist())
+    def _note_layout(self, view: View, keys: tuple[int, ...], reading: Reading, kind: int) -> None:
+        number = int(reading.templates[kind])
+        indices = tuple(reading.places[kind].tolist())
         layout = Layout(keys, indices, len(self._recognizer.templates[number].centres), number)
         if self._lost and len(layout.own) == layout.count:
             self._votes.clear()  # what the others counted is gone, and nothing is missing from this one
