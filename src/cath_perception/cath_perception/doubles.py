@@ -1,4 +1,7 @@
-"""Two tracks for one catheter, one of which is seen and the other thought to be where that is. Positions are image px."""
+"""Two tracks for one catheter: one is not seen and thought to be where the other is, or each has some of the electrodes.
+
+Positions are image px.
+"""
 
 from __future__ import annotations
 
