@@ -60,6 +60,7 @@ def test_two_known_tracks_of_one_catheter_are_one(tracker):
     (first,) = (c.id for c in tracker.update(seen(CS, ABLATION), 20 * DT).catheters if c.type == "ablation")
     double = Track(99, np.arange(4), Sightings.of(seen(ABLATION)), ABLATION.centerline, 0.9, 20 * DT)
     tracker._tracks.append(double)
-    tracker._names[99] = copy.deepcopy(tracker._names[first])
+    one_for_all = {id(tracker._recognizer): tracker._recognizer}
+    tracker._names[99] = copy.deepcopy(tracker._names[first], one_for_all)
     tracker.update(seen(CS, ABLATION), 21 * DT)
     assert [track.id for track in tracker._tracks if len(track.keys) == 4] == [first]

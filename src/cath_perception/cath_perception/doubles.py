@@ -6,6 +6,7 @@ Positions are image px.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -27,29 +28,21 @@ def doubles(
     only the other's type is settled; of two settled ones of one pattern the older.
     """
     there = [t for t in tracks if t.status is not CatheterStatus.LOST and len(t.keys) >= 2]
-    seen = [track for track in there if track.status is CatheterStatus.DETECTED and track.seen.sum() >= 2]
+    seen = [track.status is CatheterStatus.DETECTED and track.seen.sum() >= 2 for track in there]
     dropped: set[int] = set()
-    for missed in there:
-        for track in seen:
-            if track is missed or not dropped.isdisjoint((track.id, missed.id)):
-                continue
-            alike = _may_be_one(names[missed.id], names[track.id])
-            if alike and _are_one(missed, track, time_s):
-                kept, other = _order(missed, track, names)
-                dropped.add(other.id)
-                yield kept, other
-                break
+    for n, k in combinations(range(len(there)), 2):
+        missed, track = (there[n], there[k]) if seen[k] else (there[k], there[n])
+        if not (seen[n] or seen[k]) or not dropped.isdisjoint((track.id, missed.id)):
+            continue
+        if _may_be_one(names[missed.id], names[track.id]) and _are_one(missed, track, time_s):
+            kept, other = _order(missed, track, names)
+            dropped.add(other.id)
+            yield kept, other
 
 
 def _may_be_one(first: Naming, second: Naming) -> bool:
     """Whether their types, where both are settled, are one pattern's."""
-    if not (first.settled and second.settled):
-        return True
-    return (
-        first.layout is not None
-        and second.layout is not None
-        and first.layout.template == second.layout.template
-    )
+    return not (first.settled and second.settled) or first.template is second.template
 
 
 def _order(missed: Track, track: Track, names: Mapping[int, Naming]) -> tuple[Track, Track]:

@@ -13,7 +13,7 @@ _BEST = 8.0
 """The most that one look at a track counts; ``WORST`` is the least."""
 _STAYS = 1.5
 """A type is changed only for one that is so much likelier."""
-KNOWN = 1.0
+_KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones."""
 _SETTLED, SETTLED_LOOKS = 0.8, 5.0
 """Confidence and looks from which on the type says how many electrodes there are."""
@@ -48,7 +48,7 @@ class Evidence:
 
     def glance(self, patterns: NDArray[np.float64]) -> None:
         """Tell the type from the scores ``(N, types)`` of one frame's patterns alone, without keeping them."""
-        self.type = self._recognizer.verdict(np.max(patterns, axis=0) + KNOWN)
+        self.type = self._recognizer.verdict(np.max(patterns, axis=0) + _KNOWN)
 
     def lessen(self, weight: float) -> None:
         """Let what was read count no more than so many looks."""
@@ -57,7 +57,7 @@ class Evidence:
     def note(self, reading: Reading) -> bool:
         """Take in a look; whether it is another type now, or none."""
         self.weight = min(self.weight + 1.0, _MEMORY)
-        told = reading.scores + KNOWN
+        told = reading.scores + _KNOWN
         told = told - max(float(told.max()) - _BEST, 0.0)  # as far apart as before
         self._scores += (np.maximum(told, WORST) - self._scores) / self.weight
         best = int(self._scores.argmax())

@@ -75,15 +75,17 @@ def _fill(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming],
 
 def _gather(track: Track, known: Mapping[int, Track], names: Mapping[int, Naming], seen: Sightings) -> None:
     """Other tracks' electrodes that make it a catheter of some type."""
-    for identity, key in names[track.id].wanting.take():
+    name = names[track.id]
+    wanted = name.wanting.take()
+    for identity, key in wanted:
         owner = known.get(identity)
         if owner is not None and key in owner.keys:
             if key in names[identity].claimed:
                 names[identity].unsettle()
             _hand_over(owner, key, track, seen)
             track.facing = min(track.facing, _UNTOLD)  # told by part of its electrodes alone
-            if names[track.id].crowded(len(track.keys)):
-                names[track.id].unsettle()
+    if wanted and name.crowded(len(track.keys)):
+        name.unsettle()
 
 
 def _free(track: Track, name: Naming, seen: Sightings) -> None:

@@ -16,6 +16,7 @@ from cath_perception.loops import Ways, going_round, on_ring
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, Reading, Recognizer
+from cath_perception.templates import Template
 from cath_perception.track import Track
 from cath_perception.wanting import Wanting
 
@@ -72,14 +73,19 @@ class Naming:
         return self.layout is not None and self.evidence.settled
 
     @property
+    def template(self) -> Template | None:
+        """The pattern that it is thought to be; None where that is not known."""
+        return None if self.layout is None else self._recognizer.templates[self.layout.template]
+
+    @property
     def circular(self) -> bool:
         """Whether the electrodes of what it is thought to be lie on a loop."""
-        return self.layout is not None and self._recognizer.templates[self.layout.template].circle
+        return self.template is not None and self.template.circle
 
     @property
     def diameter(self) -> float:
         """The shaft's in mm; 0 where the type is not known."""
-        return 0.0 if self.layout is None else self._recognizer.templates[self.layout.template].diameter
+        return 0.0 if self.template is None else self.template.diameter
 
     @property
     def nameless(self) -> bool:
