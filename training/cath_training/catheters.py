@@ -25,7 +25,7 @@ from cath_training.synthetic.sequence import SyntheticSequence
 
 Points = NDArray[np.float64]
 SETTLING_S = 5.0  # motion's parts are judged from then on
-_MASK_INPUT = 416  # side of the network input whose mask, of half that size, is traced; that of `light`
+_MASK_INPUT = 512  # side of the network input whose mask, of half that size, is traced; that of `light`
 
 
 @dataclass(frozen=True, slots=True)
