@@ -196,3 +196,18 @@ def test_ring_seen_at_a_slant_is_not_open_where_its_gaps_look_wide():
     positions = np.stack((256 + 60 * np.cos(at), 196 + 24 * np.sin(at)), axis=1)
     electrodes, _ = grouped(positions.tolist(), [shaft])
     assert [e.index for e in electrodes] == list(range(10))
+
+
+def test_width_at_the_electrodes_is_not_that_of_a_shaft_the_centreline_goes_on_along():
+    points = bezier((100, 100), (400, 100), count=120)
+    widths = np.where(points[:, 0] < 200, 8.0, 12.0)
+    wide = Trace(points, 12.0, 0.9, measured=np.column_stack((points, widths)))
+    _, (catheter,) = grouped([(x, 100) for x in (105, 120, 140, 155)], [wide])
+    assert (catheter.centerline.width, catheter.centerline.at_electrodes) == (12.0, 8.0)
+
+
+def test_width_at_the_electrodes_is_unknown_where_it_was_not_measured():
+    points = bezier((100, 100), (400, 100), count=120)
+    unseen = Trace(points, 12.0, 0.9, measured=np.column_stack((points, np.full(120, 12.0)))[80:])
+    _, (catheter,) = grouped([(x, 100) for x in (105, 120, 140, 155)], [unseen])
+    assert catheter.centerline.at_electrodes == 0.0

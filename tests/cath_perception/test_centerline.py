@@ -43,6 +43,8 @@ def test_one_curve_is_followed_to_fractions_of_a_pixel(size):
 def test_width_is_measured(width):
     (trace,) = traced([ACROSS], width=width)
     assert trace.width == pytest.approx(width, rel=0.12)
+    assert np.median(trace.measured[:, 2]) == pytest.approx(trace.width, rel=0.02)
+    assert distances(trace.measured[:, :2], ACROSS).max() < 2.0
     follows(trace, ACROSS, 0.3, width)
 
 

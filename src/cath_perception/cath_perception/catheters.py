@@ -30,6 +30,9 @@ _RING_ELECTRODES = 5
 _WIDER = 1.5
 """The widest gap in a ring is this many times as wide as the one where it closes and as the two on either side of it (a loop
 seen at a slant has wide and narrow ones), or else the tip is where it closes."""
+_NEAR, _MEASURED = 3.0, 5
+"""A shaft's width at its electrodes is that so near to them, if it was measured at so many places there: beyond them the
+centreline may go on along another's shaft."""
 _MISSED, _STRANGE, _BESIDE = 0.25, 3, 1.0
 """A centreline that misses so much of a loop's electrodes, or has so many so far beside it, does not follow the loop."""
 
@@ -75,9 +78,25 @@ def group(
         score = shaft.score
         if rings:
             score = (score + sum(ring.score for ring in rings) / len(rings)) / 2.0
-        line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width)
+        near = _width_near(positions[mine], shaft.measured, shaft.width)
+        line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width, near)
         catheters.append(Catheter(number, rings, line, score))
     return tuple(named), tuple(catheters)
+
+
+@compiled("(f8[:, ::1], f8[:, ::1], f8)")
+def _width_near(positions: Floats, measured: Floats, width: float) -> float:
+    """A shaft's width near these electrodes, the median there; 0 where it was measured at too few places."""
+    near, count = np.empty(len(measured)), 0
+    square = (_NEAR * width) ** 2
+    for i in range(len(measured)):
+        for j in range(len(positions)):
+            x, y = measured[i, 0] - positions[j, 0], measured[i, 1] - positions[j, 1]
+            if x * x + y * y <= square:
+                near[count] = measured[i, 2]
+                count += 1
+                break
+    return float(np.median(near[:count])) if count >= _MEASURED else 0.0
 
 
 @dataclass(frozen=True, slots=True)

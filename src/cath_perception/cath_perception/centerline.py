@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -43,12 +43,14 @@ class Trace:
         width: the shaft's, in image px.
         score: mean mask probability along it, 0..1.
         closed: a ring; its last point is next to its first.
+        measured: ``(M, 3)`` x, y, where the shaft's width was measured, and that width, in image px.
     """
 
     points: Floats
     width: float
     score: float
     closed: bool = False
+    measured: Floats = field(default_factory=lambda: np.empty((0, 3)))
 
 
 def trace_centerlines(
@@ -75,14 +77,23 @@ def trace_centerlines(
     if not paths.each:
         return []
     curves, seen = _even(paths)
-    curves, widths, scores = centred(curves, seen, inner, distance)
+    curves, wide, widths, scores = centred(curves, seen, inner, distance)
+    measured = _measured(curves, seen, wide, letterbox)
     curves = extended(curves, [path.free for path in paths.each], inner, threshold, radius)
     points = _to_image(curves.points, letterbox)
     traces = [
-        Trace(points[part], 2.0 * width / letterbox.scale, score, path.closed)
-        for part, width, score, path in zip(curves.parts, widths, scores, paths.each, strict=True)
+        Trace(points[part], 2.0 * width / letterbox.scale, score, path.closed, places)
+        for part, width, score, path, places in zip(
+            curves.parts, widths, scores, paths.each, measured, strict=True
+        )
     ]
     return sorted(traces, key=lambda trace: -len(trace.points) * trace.score)
+
+
+def _measured(curves: Curves, seen: NDArray[np.bool_], wide: Floats, letterbox: Letterbox) -> list[Floats]:
+    """For each curve ``(M, 3)`` x, y and width in image px where it was seen."""
+    rows = np.column_stack((_to_image(curves.points, letterbox), 2.0 * wide / letterbox.scale))
+    return [rows[part][seen[part]] for part in curves.parts]
 
 
 def _trimmed(path: Path, count: int) -> Path:

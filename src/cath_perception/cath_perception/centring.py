@@ -26,17 +26,18 @@ def centred(
     seen: NDArray[np.bool_],
     probability: NDArray[np.float32],
     distance: NDArray[np.float32],
-) -> tuple[Curves, list[float], list[float]]:
-    """Every point moved to the centroid of the probability across the shaft, smoothed; each shaft's width and score.
+) -> tuple[Curves, Floats, list[float], list[float]]:
+    """Every point moved to the centroid of the probability across the shaft, smoothed; the width at every point ``(N,)``,
+    and each shaft's width and score.
 
     Args:
         seen: ``(N,)``, points that are not are left where they are and do not count for the width.
         probability, distance: ``(h, w)``, of shaft and from the mask's edge.
     """
-    points, widths, scores = _centred(
+    points, wide, widths, scores = _centred(
         curves.points, curves.slopes(), curves.first, curves.count, seen, probability, distance
     )
-    return curves.with_points(points).smooth(), widths.tolist(), scores.tolist()
+    return curves.with_points(points).smooth(), wide, widths.tolist(), scores.tolist()
 
 
 def extended(
@@ -63,7 +64,7 @@ def _centred(
     seen: NDArray[np.bool_],
     probability: NDArray[np.float32],
     distance: NDArray[np.float32],
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Floats, Floats, Floats, Floats]:
     """See ``centred``."""
     moved, wide = points.copy(), np.empty(len(points))
     widths, scores = np.empty(len(first)), np.zeros(len(first))
@@ -91,7 +92,7 @@ def _centred(
                 moved[i, 0] += shift * x
                 moved[i, 1] += shift * y
         widths[c] = _middle(wide, seen, first[c], first[c] + count[c])
-    return moved, widths, scores
+    return moved, wide, widths, scores
 
 
 @compiled()

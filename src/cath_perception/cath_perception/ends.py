@@ -90,6 +90,7 @@ def _merged(first: Trace, second: Trace, points: Floats) -> Trace:
         _even(points, _spacing(first)),
         part * first.width + (1.0 - part) * second.width,
         part * first.score + (1.0 - part) * second.score,
+        measured=np.concatenate((first.measured, second.measured)),
     )
 
 

@@ -54,7 +54,7 @@ def _scale(track: Track, there: Sequence[Track], names: Mapping[int, Naming]) ->
     Loops are left out, whose masks are wide where they touch themselves.
     """
     known = [
-        other.width / names[other.id].diameter
+        other.thickness / names[other.id].diameter
         for other in there
         if other is not track and names[other.id].full and not names[other.id].circular
     ]

@@ -142,7 +142,7 @@ def chain_of(view: View, members: Sequence[Member], recognizer: Recognizer) -> C
     places = np.array([other.places[slot] for other, slot in members])
     boxes = np.array([other.boxes[slot].sum() for other, slot in members])
     along = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(places, axis=0).T))))
-    seen = pattern(places, boxes, Arrangement(np.arange(len(members)), along), track.width, view.scale)
+    seen = pattern(places, boxes, Arrangement(np.arange(len(members)), along), track.thickness, view.scale)
     own = np.array([slot for other, slot in members if other is track], np.intp)
     others = tuple((other.id, int(other.keys[slot])) for other, slot in members if other is not track)
     look = Look(np.sort(own), own.argsort().argsort(), seen, recognizer.read(seen))

@@ -267,7 +267,9 @@ class Naming:
     @staticmethod
     def _pattern(view: View, shown: NDArray[np.intp], arranged: Arrangement) -> Pattern:
         track, slots = view.track, shown[arranged.order]
-        return pattern(track.places[slots], track.boxes[slots].sum(axis=1), arranged, track.width, view.scale)
+        return pattern(
+            track.places[slots], track.boxes[slots].sum(axis=1), arranged, track.thickness, view.scale
+        )
 
     def _note_facing(self, track: Track, seen: Pattern, reading: Reading) -> None:
         """Compare with the pattern from the other end."""

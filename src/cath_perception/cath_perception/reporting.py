@@ -12,7 +12,7 @@ from cath_perception.naming import Naming
 from cath_perception.sightings import Sightings
 from cath_perception.track import Track
 from cath_perception.trimming import from_tip, without_others
-from cath_perception.types import Catheter, CatheterStatus, Centerline, Electrode, PerceptionResult
+from cath_perception.types import Catheter, CatheterStatus, Electrode, PerceptionResult
 
 _FILLED_SCORE = 0.5
 
@@ -49,7 +49,7 @@ def _catheter(
     if track.status is not CatheterStatus.DETECTED:
         drift = track.drift(time_s)
         places = places + drift
-        line = None if line is None else Centerline(line.points + drift.astype(np.float32), line.width)
+        line = None if line is None else replace(line, points=line.points + drift.astype(np.float32))
         score *= max(0.0, 1.0 - (time_s - track.seen_at) / fading_s)
     believed = track.believed.tolist()
     keys = list(compress(track.keys.tolist(), believed))

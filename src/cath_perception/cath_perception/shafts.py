@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class Shafts:
         line = self.catheters[shaft].centerline if shaft >= 0 else None
         if line is None:
             if track.line is not None:
-                track.line = Centerline(track.line.points + shift.astype(np.float32), track.line.width)
+                track.line = replace(track.line, points=track.line.points + shift.astype(np.float32))
             return 0.0
         track.score = self.catheters[shaft].score
         trend = _trend(pairs, seen.shafts, seen.ranks, shaft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,11 @@ class Track:
     def width(self) -> float:
         """The shaft's width in px."""
         return max(self.line.width, 1.0) if self.line is not None else _WIDTH_PX
+
+    @property
+    def thickness(self) -> float:
+        """The shaft's width near its electrodes, px."""
+        return max(self.line.at_electrodes or self.line.width, 1.0) if self.line is not None else _WIDTH_PX
 
     @property
     def reach(self) -> float:
@@ -305,4 +311,4 @@ def _taken_in(
 
 def turned(line: Centerline) -> Centerline:
     """The line from its other end."""
-    return Centerline(np.ascontiguousarray(line.points[::-1]), line.width)
+    return replace(line, points=np.ascontiguousarray(line.points[::-1]))

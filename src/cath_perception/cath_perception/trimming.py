@@ -25,7 +25,7 @@ def from_tip(line: Centerline, first: Electrode, last: Electrode) -> Centerline:
     ends = np.array(((first.x, first.y), (last.x, last.y)))
     half = 0.5 * max(first.width, first.height)
     start = _beginning(line.points, ends, half, half + line.width)
-    return Centerline(line.points[start:], line.width) if start else line
+    return replace(line, points=line.points[start:]) if start else line
 
 
 def without_others(catheters: Sequence[Catheter]) -> tuple[Catheter, ...]:
@@ -50,7 +50,7 @@ def _trimmed(catheter: Catheter, number: int, places: Floats, bounds: NDArray[np
     end = _end(line.points, places, bounds, number, _BESIDE * line.width)
     if end == len(line.points):
         return catheter
-    return replace(catheter, centerline=Centerline(line.points[:end], line.width))
+    return replace(catheter, centerline=replace(line, points=line.points[:end]))
 
 
 @compiled("(f4[:, ::1], f8[:, ::1], f8, f8)")

@@ -43,10 +43,17 @@ class Electrode(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Centerline:
-    """An ordered curve: ``points`` is ``(N, 2)`` float32 x, y in px from the distal tip; ``width`` in px."""
+    """An ordered curve.
+
+    Attributes:
+        points: ``(N, 2)`` float32 x, y in px from the distal tip.
+        width: the shaft's, the median along the curve, px.
+        at_electrodes: its width near its electrodes, px; 0 where it was not measured there.
+    """
 
     points: NDArray[np.float32]
     width: float
+    at_electrodes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
