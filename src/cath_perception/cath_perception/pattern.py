@@ -53,10 +53,7 @@ def patterns_of(catheter: Catheter) -> list[Pattern]:
     boxes = np.array([e.width + e.height for e in catheter.electrodes], dtype=np.float64)
     line, width = None, float(np.median(boxes)) / 2.0
     if catheter.centerline is not None:
-        line, width = (
-            catheter.centerline.points.astype(np.float64),
-            max(catheter.centerline.at_electrodes or catheter.centerline.width, 1.0),
-        )
+        line, width = catheter.centerline.points.astype(np.float64), max(catheter.centerline.thickness, 1.0)
     return [
         pattern(positions[arranged.order], boxes[arranged.order], arranged, width)
         for arranged in arrangements(positions, line, width)

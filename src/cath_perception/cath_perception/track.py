@@ -101,7 +101,7 @@ class Track:
     @property
     def thickness(self) -> float:
         """The shaft's width near its electrodes, px."""
-        return max(self.line.at_electrodes or self.line.width, 1.0) if self.line is not None else _WIDTH_PX
+        return max(self.line.thickness, 1.0) if self.line is not None else _WIDTH_PX
 
     @property
     def reach(self) -> float:

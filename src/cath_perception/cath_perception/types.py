@@ -55,6 +55,11 @@ class Centerline:
     width: float
     at_electrodes: float = 0.0
 
+    @property
+    def thickness(self) -> float:
+        """The shaft's width near its electrodes where that is known, else along the curve, px."""
+        return self.at_electrodes or self.width
+
 
 @dataclass(frozen=True, slots=True)
 class Catheter:
