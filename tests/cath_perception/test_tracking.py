@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cath_perception.counting import MATURE
 from cath_perception.types import CatheterStatus, Electrode, PerceptionResult
 
 from .patterns import ABLATION, CS, DT, by_id, catheter, moved, seen, settle, straight
@@ -79,11 +80,21 @@ def test_predicted_then_lost_then_known_again_or_dropped(tracker):
     assert sorted(by_id(result)) == [ids[0]]
 
 
-def test_a_single_frame_ghost_is_never_predicted(tracker):
+def test_a_ghost_of_a_few_frames_is_never_reported(tracker):
     ids, i = settle(tracker)
     ghost = straight([5, 5, 5], at=(60, 420))
-    assert len(tracker.update(seen(CS, ABLATION, ghost), i * DT).catheters) == 3
-    assert sorted(by_id(tracker.update(seen(CS, ABLATION), (i + 1) * DT))) == sorted(ids)
+    for n in range(MATURE - 1):
+        result = tracker.update(seen(CS, ABLATION, ghost), (i + n) * DT)
+        assert sorted(by_id(result)) == sorted(ids)
+        assert {e.catheter for e in result.electrodes} == {*ids, -1}
+    assert sorted(by_id(tracker.update(seen(CS, ABLATION), (i + MATURE) * DT))) == sorted(ids)
+
+
+def test_a_catheter_that_comes_into_view_is_reported_once_it_is_known_well(tracker):
+    alone = [len(tracker.update(seen(CS), i * DT).catheters) for i in range(MATURE)]
+    assert alone == [1] * MATURE, "one that is there when the scene begins is reported at once"
+    both = [len(tracker.update(seen(CS, ABLATION), i * DT).catheters) for i in range(MATURE, 2 * MATURE)]
+    assert both == [1] * (MATURE - 1) + [2]
 
 
 def test_a_broken_off_piece_is_no_catheter_of_its_own(tracker):

@@ -30,15 +30,22 @@ def reported(
     catheters = tuple(
         _catheter(track, names[track.id], electrodes, time_s, fading_s)
         for track in tracks
-        if track.seen_at == time_s or track.mature
+        if track.mature or (track.early and track.seen_at == time_s)
     )
-    owners = zip(seen.track.tolist(), seen.key.tolist(), strict=True)
+    owners = list(zip(seen.track.tolist(), seen.key.tolist(), strict=True))
+    ids = {catheter.id for catheter in catheters}
     named = [
-        electrodes.get(owner) or Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, owner[0], -1)
+        electrodes.get(owner) or _loose(e, owner[0] if owner[0] in ids else -1)
         for e, owner in zip(result.electrodes, owners, strict=False)
     ]
-    named += [electrodes[owner] for owner in owners if owner in electrodes]  # the faint ones come last
+    faint = owners[len(result.electrodes) :]
+    named += [electrodes[owner] for owner in faint if owner in electrodes]
     return replace(result, electrodes=tuple(named), catheters=without_others(catheters), faint=())
+
+
+def _loose(e: Electrode, catheter: int) -> Electrode:
+    """One that lies on a catheter's shaft, or on none (-1), and is not counted among its electrodes."""
+    return Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, catheter, -1)
 
 
 def _catheter(

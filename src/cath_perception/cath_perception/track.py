@@ -65,6 +65,7 @@ class Track:
         line: the newest centreline, from the tip.
         turns: how often it was turned round.
         born_with: how many electrodes it had when it began, with the lowest keys.
+        early: whether it began with its scene, and is reported before it is ``mature``.
         seen_at, hits: when it was last seen, and in how many frames.
     """
 
@@ -76,8 +77,10 @@ class Track:
         line: Centerline | None,
         score: float,
         time_s: float,
+        early: bool = False,
     ) -> None:
         count = len(rows)
+        self.early = early
         self.id, self.line, self.score, self.seen_at, self.hits = identity, line, score, time_s, 1
         self.status = CatheterStatus.DETECTED
         self.velocity = np.zeros(2)

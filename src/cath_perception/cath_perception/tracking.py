@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats, Pairs
 from cath_perception.association import associate
-from cath_perception.counting import lying
+from cath_perception.counting import MATURE, lying
 from cath_perception.doubles import doubles
 from cath_perception.examination import examine_one
 from cath_perception.exchange import exchange
@@ -81,7 +81,7 @@ class CatheterTracker:
         self._tracks: list[Track] = []
         self._names: dict[int, Naming] = {}
         self._next_id = 0
-        self._frame = 0
+        self._frame = self._began = 0
         self._time: float | None = None
         self._seen: Sightings | None = None
         self._size = (0, 0)
@@ -94,6 +94,7 @@ class CatheterTracker:
         self._course.clear()
         self._time = self._seen = None
         self.scene += 1
+        self._began = self._frame
 
     def landmarks(self, identity: int) -> dict[int, tuple[float, float]]:
         """Electrodes of a catheter seen in the newest frame and believed in, px, by a key that lasts with its track.
@@ -280,7 +281,8 @@ class CatheterTracker:
     def _add_track(self, rows: NDArray[np.intp], catheter: Catheter, seen: Sightings, time_s: float) -> None:
         before = self._missed(rows, seen, time_s)
         identity = self._next_id if before is None else before.id
-        track = Track(identity, rows, seen, catheter.centerline, catheter.score, time_s)
+        early = self._frame - self._began < MATURE
+        track = Track(identity, rows, seen, catheter.centerline, catheter.score, time_s, early)
         if before is None:
             self._next_id += 1
             self._tracks.append(track)
