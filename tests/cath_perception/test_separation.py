@@ -45,14 +45,35 @@ def test_a_beat_that_comes_early_or_late_is_still_a_beat():
     )
 
 
-def test_a_single_look_at_another_rate_does_not_upset_the_heartbeat():
-    split = RespiratoryCardiacFilter()
-    for rate in (1.2, 0.8, 1.2, 0.8, 0.8, 1.225):
-        split._note_rate(rate)
-    assert split.heart_hz == 1.225
-    for _ in range(3):
-        split._note_rate(0.8)
-    assert split.heart_hz == 0.8
+def heart_hz_after(spells):
+    """The rate found after spells of (seconds, Hz of the heart, px of a swing at 1 Hz)."""
+    split, rng, t, phase = RespiratoryCardiacFilter(), np.random.default_rng(6), 0.0, 0.0
+    for seconds, hz, swing in spells:
+        for _ in range(round(seconds / DT)):
+            t, phase = t + DT, phase + 2 * np.pi * hz * DT
+            off = 3.0 * np.sin(phase) + swing * np.sin(2 * np.pi * t) + 8.0 * np.sin(2 * np.pi * 0.2 * t)
+            split.update(np.array((1.0, 0.4)) * off + rng.normal(0, 0.2, 2), t)
+    return split.heart_hz
+
+
+def test_a_swing_of_some_seconds_does_not_upset_the_heartbeat_and_another_rate_is_followed():
+    for after in (1.0, 2.0, 3.0, 4.0):
+        assert heart_hz_after([(15, 1.4, 0.0), (3, 1.4, 6.0), (after, 1.4, 0.0)]) == pytest.approx(
+            1.4, abs=0.06
+        )
+    assert heart_hz_after([(15, 1.4, 0.0), (10, 1.9, 0.0)]) == pytest.approx(1.9, abs=0.06)
+
+
+def test_the_cardiac_part_does_not_leap_when_a_heartbeat_is_first_known():
+    split, rng, most = RespiratoryCardiacFilter(), np.random.default_rng(7), 0.0
+    for t in np.arange(0, 8, DT):
+        breath = 70.0 * (0.5 - 0.5 * np.cos(2 * np.pi * 0.3 * t)) ** 1.4
+        beat = 10.0 * (0.5 - 0.5 * np.cos(2 * np.pi * min((1.57 * t) % 1 / 0.55, 1.0)))
+        place = np.array((0.1, 1.0)) * breath + np.array((1.0, 0.3)) * beat + rng.normal(0, 0.2, 2)
+        most = max(most, abs(split.update(place, t)[1][1]))
+    assert most < 4.0, (
+        "3 px is the whole beat along this axis; it was 10 when the beat was learnt from then on"
+    )
 
 
 @pytest.mark.parametrize("stays", [False, True], ids=["one wrong frame", "another reference frame"])

@@ -12,14 +12,14 @@ from cath_perception.compiled import compiled
 
 _HEART_HZ = np.arange(0.7, 2.21, 0.025)
 _HARMONICS = 3
-_BREATH_HZ = 0.55
+_BREATH_HZ = 0.65
 """What is slower than this is no heartbeat when the heart's rate is looked for."""
 _WINDOW_S, _LEAST_S, _EVERY_S = 8.0, 3.0, 0.5
 _MOST_SAMPLES = 500
 _LEAST_SAMPLES, _LONGEST_STEP_S, _SHARE_OF_STEPS = 20, 0.21, 0.2
 """A heartbeat is looked for in so many samples at least, of whose steps this share is no longer than this: frames at a lower
 rate show another beat, while frames that are missing here and there do not."""
-_ANOTHER, _AGAIN = 0.1, 3
+_ANOTHER, _AGAIN = 0.1, 6
 """A rate that differs by more than this part must be found so many times running to be believed."""
 _DRIFT, _NOISE_PX = 100.0, 0.4
 """Standard deviations of the change in a second of the breathing's acceleration, and of a measurement (px)."""
@@ -27,7 +27,7 @@ _PHASE, _RATE, _RATE_S = 0.15, 0.04, 1.0
 """Standard deviations of the change in a second of the heart's phase (rad), of its rate from beat to beat, as a part of
 it, and for how long a beat's rate lasts."""
 _STEADY_S = 2.0
-"""For so long beats count as all of one length when nothing is known of their shape."""
+"""For so long beats count as all of one length when their shape is learnt."""
 _BEAT, _LEAST_BEAT, _FIRST_BEAT = 0.1, 0.3, 10.0
 """The same of each harmonic in a second, as a part of the heartbeat; the least heartbeat, and what one may be before any is
 known, px."""
@@ -45,9 +45,10 @@ class RespiratoryCardiacFilter:
 
     The beat's shape (harmonics of the heart's rate) changes slowly, but no beat is as long as the one before; its
     harmonics keep in step because they share one phase. The mean rate is that of the strongest periodic motion of the last
-    8 s that is no breathing; before 3 s are seen, and below 5 frames/s, the whole displacement counts as respiratory. The
-    constant part of a beat cannot be told from breathing and stays with it. One displacement far from all that is
-    expected (a frame's electrodes taken for others) says nothing of either.
+    8 s that is no breathing, and the beat is learnt from these when that is found; before 3 s are seen, and below 5
+    frames/s, the whole displacement counts as respiratory. The constant part of a beat cannot be told from breathing and
+    stays with it. One displacement far from all that is expected (a frame's electrodes taken for others) says nothing of
+    either.
 
     Attributes:
         heart_hz: the mean rate; None where it is not known.
@@ -58,13 +59,17 @@ class RespiratoryCardiacFilter:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._state = np.zeros(_SIZE)
-        self._covariance = np.diag([100.0, 400.0, 400.0] * 2 + [0.0] * (_SIZE - _SLOW))
+        self._begin()
         self._past: deque[tuple[float, float, float]] = deque(maxlen=_MOST_SAMPLES)
         self._time: float | None = None
         self._looked = -np.inf
-        self._others, self._strange, self._known_at = 0, 0, math.inf
+        self._others, self._known_at = 0, math.inf
         self.heart_hz: float | None = None
+
+    def _begin(self) -> None:
+        self._state = np.zeros(_SIZE)
+        self._covariance = np.diag([100.0, 400.0, 400.0] * 2 + [0.0] * (_SIZE - _SLOW))
+        self._strange = 0
 
     def update(self, displacement: Floats, time_s: float) -> tuple[Floats, Floats]:
         """Respiratory and cardiac part ``(2,)`` each of a ``(2,)`` displacement in px; they sum up to it."""
@@ -73,6 +78,12 @@ class RespiratoryCardiacFilter:
         x, y = displacement.tolist()
         self._past.append((time_s, x, y))
         self._find_rate(time_s)
+        self._take_step(since, time_s, x, y)
+        cardiac = np.array(_heartbeat(self._state))
+        return displacement - cardiac, cardiac
+
+    def _take_step(self, since: float, time_s: float, x: float, y: float) -> None:
+        """Move the state on to the time of a displacement x, y (px), and take that in."""
         free = 1.0 if time_s > self._known_at + _STEADY_S else 0.0
         _predict(self._state, self._covariance, since, self.heart_hz or 0.0, free)
         strange = _surprise(self._state, self._covariance, x, y) > _STRANGE
@@ -82,8 +93,17 @@ class RespiratoryCardiacFilter:
             self._covariance[[0, 3], [0, 3]] += leap * leap
         if not 0 < self._strange <= _STRANGE_FRAMES:
             _take_in(self._state, self._covariance, x, y)
-        cardiac = np.array(_heartbeat(self._state))
-        return displacement - cardiac, cardiac
+
+    def _learn(self) -> None:
+        """Go over all displacements but the newest once more, with the heart's rate now known."""
+        self._begin()
+        beat = np.arange(_SLOW, _PHASE_AT)
+        self._covariance[beat, beat] = _FIRST_BEAT**2
+        before = self._past[0][0]
+        self._known_at = before
+        for time_s, x, y in list(self._past)[:-1]:
+            self._take_step(time_s - before, time_s, x, y)
+            before = time_s
 
     def _find_rate(self, now: float) -> None:
         """Look for the heart's rate now and then."""
@@ -112,13 +132,10 @@ class RespiratoryCardiacFilter:
         other = self.heart_hz is None or abs(rate / self.heart_hz - 1.0) > _ANOTHER
         self._others = self._others + 1 if other else 0
         if self.heart_hz is None or self._others >= _AGAIN:  # another heartbeat, of which nothing is known
-            beat = np.arange(_SLOW, _PHASE_AT)
-            self._covariance[beat, beat] += _FIRST_BEAT**2
-            self._covariance[_PHASE_AT:] = self._covariance[:, _PHASE_AT:] = 0.0
-            self._others, self._known_at = 0, self._looked
-        elif other:
-            return
-        self.heart_hz = rate
+            self.heart_hz, self._others = rate, 0
+            self._learn()
+        elif not other:
+            self.heart_hz = rate
 
 
 @compiled("(f8[::1], f8[:, ::1], f8, f8)")
