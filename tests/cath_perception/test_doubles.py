@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 
+from cath_perception.counting import MATURE
 from cath_perception.doubles import doubles
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
@@ -26,6 +27,12 @@ def tracks_at(*shifts):
 def test_tracks_with_their_electrodes_at_the_same_places_are_one(shift, one):
     tracks, names = tracks_at((0.0, 0.0), shift)
     assert [(kept.id, other.id) for kept, other in doubles(tracks, names, DT)] == ([(1, 0)] if one else [])
+
+
+def test_a_track_that_believes_in_a_single_electrode_is_told_by_all_of_them():
+    tracks, names = tracks_at((0.0, 0.0), (1.5, -1.0))
+    tracks[1].hits, tracks[1].confirmed = MATURE, np.array([True, False, False, False])
+    assert [(kept.id, other.id) for kept, other in doubles(tracks, names, DT)] == [(1, 0)]
 
 
 def test_a_catheter_beside_a_larger_one_is_none_of_it():

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from cath_perception.scoring import CatheterTally, Tally, match
 from cath_perception.types import CatheterStatus
@@ -100,6 +101,15 @@ def test_extra_catheters_have_two_electrodes_and_bare_shafts_are_counted_apart()
     figures = tally.figures()
     assert figures["extra catheters a frame"] == 1.0
     assert figures["shafts without electrodes a frame"] == 1.0
+
+
+@pytest.mark.parametrize(("covered", "extra"), [(2, 0.0), (1, 1.0)])
+def test_a_catheter_seen_through_a_shutter_is_no_extra_one(covered, extra) -> None:
+    behind = straight([2, 5, 2], identity=1)
+    hidden = {3: np.array([(e.x, e.y) for e in behind.electrodes])[:covered]}
+    tally = CatheterTally()
+    tally.add([behind], [], 512, hidden)
+    assert tally.figures()["extra catheters a frame"] == extra
 
 
 def test_an_answer_finds_one_catheter_and_goes_on_with_the_one_it_found_before() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cath_perception.alignment import squared_distances
 from cath_perception.naming import Naming
@@ -54,7 +55,7 @@ def _order(missed: Track, track: Track, names: Mapping[int, Naming]) -> tuple[Tr
 
 def _are_one(missed: Track, track: Track, time_s: float) -> bool:
     """Whether most of their electrodes are at the same places, where not both are seen."""
-    first, second = np.flatnonzero(missed.guiding), np.flatnonzero(track.guiding)
+    first, second = _telling(missed), _telling(track)
     expected = missed.places[first] + missed.drift(time_s)
     fewer, more = sorted((len(first), len(second)))
     if fewer < max(2.0, _SHARED * more):
@@ -65,3 +66,9 @@ def _are_one(missed: Track, track: Track, time_s: float) -> bool:
         return False
     shared = min(near.any(axis=1).sum(), near.any(axis=0).sum())
     return bool(shared >= _SHARED * more)
+
+
+def _telling(track: Track) -> NDArray[np.intp]:
+    """The slots that tell where a track is: those it is found again by, or all where that is a single one."""
+    guiding = np.flatnonzero(track.guiding)
+    return guiding if len(guiding) > 1 else np.arange(len(track.keys))

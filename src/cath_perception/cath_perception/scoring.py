@@ -154,8 +154,8 @@ class CatheterTally:
         The order is right if there are as many electrodes as in truth and all that lie farther apart than the limit, as
         those of a catheter seen end-on do not, come in the true order. An electrode at the place of one of the
         ``hidden``, by true id ``(M, 2)`` px of those that a shutter covers, is not one too many. Extra catheters are
-        those of two electrodes or more that are no true one's; shafts without electrodes are counted on their own,
-        whatever they are.
+        those of two electrodes or more that are no true one's, nor half of them hidden ones of one catheter; shafts
+        without electrodes are counted on their own, whatever they are.
         """
         limit = self.limit * side / REFERENCE_PX
         there = [c for c in found if c.status is CatheterStatus.DETECTED]
@@ -177,7 +177,9 @@ class CatheterTally:
                 exact = len(answer.electrodes) - behind == len(real.electrodes)
                 self.ordered += exact and _in_order(pairs, real, limit)
         used = {answer.id for _, answer, _ in answered}
-        self.extra += len([c for c in answers if c.id not in used and len(c.electrodes) >= 2])
+        rest = [c for c in answers if c.id not in used and len(c.electrodes) >= 2]
+        covered = [] if hidden is None else list(hidden.values())
+        self.extra += sum(all(2 * _behind(c, of, limit) < len(c.electrodes) for of in covered) for c in rest)
 
     def figures(self) -> dict[str, float]:
         """Shares 0..1 of true catheters found and, of those seen whole, typed and ordered right; counts."""
