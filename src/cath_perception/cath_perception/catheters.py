@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from cath_perception.compiled import compiled
 from cath_perception.curves import Floats, arc_lengths
 from cath_perception.ends import TANGENT, joined, length_of, reaching_tips
 from cath_perception.rings import find_ring
+from cath_perception.shutters import ends_covered
 from cath_perception.tips import Others, longer_end, tip_is_start
 from cath_perception.types import Catheter, Centerline, Electrode
 
@@ -38,7 +40,11 @@ _MISSED, _STRANGE, _BESIDE = 0.25, 3, 1.0
 
 
 def group(
-    electrodes: Sequence[Electrode], traces: Sequence[Trace], width: int, height: int
+    electrodes: Sequence[Electrode],
+    traces: Sequence[Trace],
+    width: int,
+    height: int,
+    pixels: NDArray[Any] | None = None,
 ) -> tuple[tuple[Electrode, ...], tuple[Catheter, ...]]:
     """One catheter for every centreline, with its electrodes ordered from the distal tip.
 
@@ -46,6 +52,7 @@ def group(
         electrodes: as decoded, in any order.
         traces: centrelines of unknown direction.
         width, height: of the image.
+        pixels: the ``(H, W)`` frame, which tells shutters; without it none are looked for.
 
     Returns the electrodes in the order given, with catheter and index filled in where a shaft was found, and the catheters,
     the longest and surest first, with ids 0 and upwards. Where a run of electrodes leads from one
@@ -66,11 +73,14 @@ def group(
     named = list(electrodes)
     catheters = []
     every = _Points.of(shafts)
-    for number, shaft in enumerate(shafts):
-        mine = np.flatnonzero(owner == number)
-        shaft, places = _wound(*_entered(shaft, along[mine], shafts))
+    owned = [np.flatnonzero(owner == number) for number in range(len(shafts))]
+    laid = [_wound(*_entered(shaft, along[mine], shafts)) for shaft, mine in zip(shafts, owned, strict=True)]
+    told = [shaft for (shaft, _), mine in zip(laid, owned, strict=True) if len(mine)]
+    covered = iter(ends_covered(pixels, told))
+    for number, ((shaft, places), mine) in enumerate(zip(laid, owned, strict=True)):
         largest = longer_end([electrodes[i] for i in mine.tolist()], places)
-        points, places = _from_tip(shaft, places, largest, every.others(number), width, height)
+        hidden = next(covered) if len(mine) else (False, False)
+        points, places = _from_tip(shaft, places, largest, every.others(number), width, height, hidden)
         ordered = mine[places.argsort(kind="stable")].tolist()
         for index, which in enumerate(ordered):
             named[which] = _named(electrodes[which], number, index)
@@ -213,13 +223,19 @@ def _touches(points: Floats, width: float) -> tuple[float, float, float]:
 
 
 def _from_tip(
-    shaft: Trace, along: Floats, largest: int, others: Others, width: int, height: int
+    shaft: Trace,
+    along: Floats,
+    largest: int,
+    others: Others,
+    width: int,
+    height: int,
+    hidden: tuple[bool, bool],
 ) -> tuple[Floats, Floats]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
     length = length_of(shaft)
     if shaft.closed:
         return _from_gap(shaft.points, along, length)
-    if tip_is_start(shaft, along, length, largest, others, width, height):
+    if tip_is_start(shaft, along, length, largest, others, width, height, hidden):
         return shaft.points, along
     return shaft.points[::-1], length - along
 

@@ -127,7 +127,7 @@ class Perceptor:
         if self.want_centerlines:
             traces = trace_centerlines(probability, self.mask_threshold, letterbox)
             mark = _lap(times, "centerline", mark)
-            electrodes, catheters = group(electrodes, traces, width, height)
+            electrodes, catheters = group(electrodes, traces, width, height, pixels)
             if recognize:
                 catheters = tuple(self.recognizer(catheter) for catheter in catheters)
             mark = _lap(times, "grouping", mark)

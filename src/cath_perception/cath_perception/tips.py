@@ -34,14 +34,21 @@ Others = tuple[Floats, int, int]
 
 
 def tip_is_start(
-    shaft: Trace, along: Floats, length: float, largest: int, others: Others, width: int, height: int
+    shaft: Trace,
+    along: Floats,
+    length: float,
+    largest: int,
+    others: Others,
+    width: int,
+    height: int,
+    hidden: tuple[bool, bool],
 ) -> bool:
     """Whether a curve's first point is the tip.
 
     Electrodes (at places ``along`` the ``length``) sit near the tip, one longer than the rest at it (``largest``: as
-    ``longer_end`` says it). The shaft enters at the border of the image (``width`` by ``height``) or comes out of one of
-    the ``others``, which counts less. A curve that goes on at both ends goes on over another instrument at the tip, and
-    seldom straight on.
+    ``longer_end`` says it). The shaft enters at the border of the image (``width`` by ``height``) or where its beginning or
+    end is ``hidden`` by a shutter, or comes out of one of the ``others``, which counts less. A curve that goes on at both
+    ends goes on over another instrument at the tip, and seldom straight on.
     """
     ends = shaft.points[[0, -1]]
     inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in ends.tolist()]
@@ -51,9 +58,9 @@ def tip_is_start(
     leaning = _leaning(ends, *others, shaft.width)
     turns = _turns(shaft.points, length, first, last, shaft.width)
     start, end = (
-        part + _ENTERING * (edge <= _BORDER * shaft.width) + _LEANING * leans - _TURNING * turn
-        for part, edge, leans, turn in zip(
-            (first / length, 1.0 - last / length), inset, leaning, turns, strict=True
+        part + _ENTERING * (covered or edge <= _BORDER * shaft.width) + _LEANING * leans - _TURNING * turn
+        for part, edge, covered, leans, turn in zip(
+            (first / length, 1.0 - last / length), inset, hidden, leaning, turns, strict=True
         )
     )
     start -= _TIP_SIZE * largest
