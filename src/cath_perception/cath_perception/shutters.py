@@ -19,14 +19,16 @@ def _points(along: Sequence[float], across: Sequence[float]) -> Floats:
 # Lengths are in widths of the shaft.
 _HEADING = 3.0
 """A shaft ends in the direction of so much of it."""
-_PATCH = np.stack(np.meshgrid(*[np.linspace(-0.8, 0.8, 4)] * 2), axis=-1).reshape(-1, 2)
-"""Brightness is looked at so far (in x and y) from each of some points: ..."""
+_PATCH = np.stack(np.meshgrid(*[np.linspace(-0.8, 0.8, 3)] * 2), axis=-1).reshape(-1, 2)
+"""Brightness is looked at so far (in x and y) from each of some points, along the shaft from its end and across it: ..."""
 _BESIDE = _points((-2.5, -4.0), (-3.0, 3.0))
-"""... these beside the shaft before it (along the shaft from its end and across it), ..."""
+"""... these beside the shaft before its end, ..."""
 _AT_END = _points((0.0, 1.0), (-2.0, 2.0))
 """... these at its end ..."""
 _BEYOND = _points((4.0, 6.0), (-1.5, 0.0, 1.5))
 """... and these beyond it."""
+_POINTS = np.concatenate((_BESIDE, _AT_END, _BEYOND))
+_PARTS = np.cumsum((len(_BESIDE), len(_AT_END))) * len(_PATCH)
 _EVEN, _DARKER = 0.25, 1.0
 """Behind a shutter brightness varies by less than this part of its deviation before it, and is lower by so many of these."""
 _FALLEN = 0.4
@@ -45,9 +47,7 @@ def ends_covered(pixels: NDArray[Any] | None, shafts: Sequence[Trace]) -> list[t
     ahead = ends - before
     ahead /= np.maximum(np.hypot(ahead[:, 0], ahead[:, 1]), 1e-9)[:, None]
     widths = np.repeat([shaft.width for shaft in shafts], 2)
-    beside, at_end, beyond = (
-        _brightness(pixels, ends, ahead, widths, points) for points in (_BESIDE, _AT_END, _BEYOND)
-    )
+    beside, at_end, beyond = np.split(_brightness(pixels, ends, ahead, widths), _PARTS, axis=1)
     spread, bright, dark = beside.std(axis=1), beside.mean(axis=1), beyond.mean(axis=1)
     shutter = (bright - dark > _DARKER * spread) & (beyond.std(axis=1) < _EVEN * spread)
     covered = (shutter & (bright - at_end.mean(axis=1) > _FALLEN * (bright - dark))).tolist()
@@ -61,12 +61,12 @@ def _before_ends(shaft: Trace) -> tuple[Floats, Floats]:
     return shaft.points[step], shaft.points[-1 - step]
 
 
-def _brightness(pixels: NDArray[Any], ends: Floats, ahead: Floats, widths: Floats, points: Floats) -> Floats:
-    """``(E, N)`` values around the ``points``, which are given along and across each shaft from its end."""
+def _brightness(pixels: NDArray[Any], ends: Floats, ahead: Floats, widths: Floats) -> Floats:
+    """``(E, N)`` values around all points, of one after the other."""
     across = np.column_stack((-ahead[:, 1], ahead[:, 0]))
-    centres = points @ np.stack((ahead, across), axis=1)
+    centres = _POINTS @ np.stack((ahead, across), axis=1)
     spots = ends[:, None, None] + widths[:, None, None, None] * (centres[:, :, None] + _PATCH)
     height, width = pixels.shape
-    x, y = np.rint(spots[..., 0]).astype(np.intp), np.rint(spots[..., 1]).astype(np.intp)
-    values = pixels[y.clip(0, height - 1), x.clip(0, width - 1)]
+    places = np.clip(spots + 0.5, 0.0, (width - 1.0, height - 1.0)).astype(np.intp)
+    values = pixels[places[..., 1], places[..., 0]]
     return values.reshape(len(ends), -1).astype(np.float64)
