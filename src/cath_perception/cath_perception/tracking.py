@@ -17,6 +17,7 @@ from cath_perception.exchange import exchange
 from cath_perception.naming import Naming
 from cath_perception.recognition import Recognizer
 from cath_perception.reporting import reported
+from cath_perception.scene import Course, jumped
 from cath_perception.shafts import Shafts, slipped
 from cath_perception.shape import mend
 from cath_perception.sightings import Sightings
@@ -85,7 +86,7 @@ class CatheterTracker:
         self._time: float | None = None
         self._seen: Sightings | None = None
         self._size = (0, 0)
-        self._course: list[tuple[float, list[float]]] = []
+        self._course = Course()
 
     def reset(self) -> None:
         """Drop everything known; the next frame begins a new scene."""
@@ -136,7 +137,7 @@ class CatheterTracker:
         seen = Sightings.of(result)
         shafts = Shafts(result.catheters)
         found = self._find(seen, shafts, time_s)
-        if self._jumped(shafts, found) or self._panned(found, time_s):
+        if jumped(self._tracks, found, shafts) or self._panned(found, time_s):
             self.reset()
             found = {}
             shafts, seen = Shafts(result.catheters), Sightings.of(result)
@@ -191,30 +192,11 @@ class CatheterTracker:
         share = limits.jump + limits.jump_per_s * max(time_s - track.seen_at, 0.0)
         return side * min(share, limits.largest_jump)
 
-    def _jumped(self, shafts: Shafts, found: dict[int, Found]) -> bool:
-        """Whether catheters were there, none of them is, and as many others are: another view."""
-        there = [
-            n
-            for n, t in enumerate(self._tracks)
-            if t.status is CatheterStatus.DETECTED and t.mature and len(t.keys) >= 3
-        ]
-        new = sum(len(c.electrodes) >= 3 and shafts.owner[n] < 0 for n, c in enumerate(shafts.catheters))
-        return bool(there) and not any(n in found for n in there) and new >= len(there)
-
     def _panned(self, found: dict[int, Found], time_s: float) -> bool:
         """Whether the view moves: all catheters together, in one direction, farther than hearts and lungs move them."""
-        moving = [
-            t.velocity.tolist()
-            for n, t in enumerate(self._tracks)
-            if n in found and t.mature and len(t.keys) >= 3
-        ]
         since = 0.0 if self._time is None else time_s - self._time
-        middle = [sorted(axis)[len(axis) // 2] * since for axis in zip(*moving, strict=True)] or [0.0, 0.0]
-        self._course = [(t, s) for t, s in self._course if time_s - t <= self.limits.pan_s] + [
-            (time_s, middle)
-        ]
-        gone = [sum(axis) for axis in zip(*(shift for _, shift in self._course), strict=True)]
-        return math.hypot(*gone) > self.limits.pan * max(self._size)
+        gone = self._course.gone(self._tracks, found, since, time_s, self.limits.pan_s)
+        return gone > self.limits.pan * max(self._size)
 
     def _follow(self, found: dict[int, Found], seen: Sightings, shafts: Shafts, time_s: float) -> None:
         """Bring all tracks up to date."""
