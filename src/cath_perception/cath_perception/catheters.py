@@ -60,6 +60,27 @@ def group(
     told.
     """
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
+    shafts, owner, along = _assigned(positions, traces)
+    owned = [np.flatnonzero(owner == number) for number in range(len(shafts))]
+    laid = [_wound(*_entered(shaft, along[mine], shafts)) for shaft, mine in zip(shafts, owned, strict=True)]
+    covered = iter(ends_covered(pixels, [shaft for shaft, places in laid if len(places)]))
+    named, catheters, every = list(electrodes), [], _Points.of(shafts)
+    for number, ((shaft, places), mine) in enumerate(zip(laid, owned, strict=True)):
+        largest = longer_end([electrodes[i] for i in mine.tolist()], places)
+        hidden = next(covered) if len(places) else (False, False)
+        points, places = _from_tip(shaft, places, largest, every.others(number), width, height, hidden)
+        ordered = mine[places.argsort(kind="stable")].tolist()
+        for index, which in enumerate(ordered):
+            named[which] = _named(electrodes[which], number, index)
+        near = _width_near(positions[mine], shaft.measured, shaft.width)
+        line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width, near)
+        rings = tuple(named[which] for which in ordered)
+        catheters.append(Catheter(number, rings, line, _score(shaft, rings)))
+    return tuple(named), tuple(catheters)
+
+
+def _assigned(positions: Floats, traces: Sequence[Trace]) -> tuple[list[Trace], NDArray[np.int64], Floats]:
+    """Shafts, and each electrode's shaft and place along it: those that electrodes lead from one to the other are joined."""
     shafts = _sorted(traces)
     owner, along = assign(positions, shafts)
     loose = positions[owner < 0]
@@ -69,29 +90,14 @@ def group(
         if any(new is not old for new, old in zip(reaching, shafts, strict=False)):
             shafts = _sorted(reaching)
             owner, along = assign(positions, shafts)
-    shafts, owner, along = _with_ring(shafts, positions, owner, along)
-    named = list(electrodes)
-    catheters = []
-    every = _Points.of(shafts)
-    owned = [np.flatnonzero(owner == number) for number in range(len(shafts))]
-    laid = [_wound(*_entered(shaft, along[mine], shafts)) for shaft, mine in zip(shafts, owned, strict=True)]
-    told = [shaft for (shaft, _), mine in zip(laid, owned, strict=True) if len(mine)]
-    covered = iter(ends_covered(pixels, told))
-    for number, ((shaft, places), mine) in enumerate(zip(laid, owned, strict=True)):
-        largest = longer_end([electrodes[i] for i in mine.tolist()], places)
-        hidden = next(covered) if len(mine) else (False, False)
-        points, places = _from_tip(shaft, places, largest, every.others(number), width, height, hidden)
-        ordered = mine[places.argsort(kind="stable")].tolist()
-        for index, which in enumerate(ordered):
-            named[which] = _named(electrodes[which], number, index)
-        rings = tuple(named[which] for which in ordered)
-        score = shaft.score
-        if rings:
-            score = (score + sum(ring.score for ring in rings) / len(rings)) / 2.0
-        near = _width_near(positions[mine], shaft.measured, shaft.width)
-        line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width, near)
-        catheters.append(Catheter(number, rings, line, score))
-    return tuple(named), tuple(catheters)
+    return _with_ring(shafts, positions, owner, along)
+
+
+def _score(shaft: Trace, rings: Sequence[Electrode]) -> float:
+    """A shaft's, or the mean of that and of its electrodes'."""
+    if not rings:
+        return shaft.score
+    return (shaft.score + sum(ring.score for ring in rings) / len(rings)) / 2.0
 
 
 @compiled("(f8[:, ::1], f8[:, ::1], f8)")
