@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cath_perception.alignment import rigid, rotation
-from cath_perception.motion import MotionEstimator
+from cath_perception.motion import MotionEstimator, _known_again, _Reference
 from cath_perception.recognition import Recognizer
 from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Electrode
@@ -99,6 +101,25 @@ def test_no_answer_without_the_reference_catheter():
     assert (motion.valid, motion.quality) == (False, 0.0)
     assert run.motion.set_reference() is None
     assert run(CS, other).valid
+
+
+def test_no_answer_once_the_catheter_turns_out_to_be_of_another_type():
+    """A track of two catheters' electrodes that goes on as the other one."""
+    run = Run().settled()
+    time_s = run.frame * DT
+    found = run.tracker.update(seen(CS), time_s).catheters
+    for kind, valid in (("quadripolar", False), (None, True), ("coronary_sinus", True)):
+        answered = run.motion.update(run.tracker, tuple(replace(c, type=kind) for c in found), time_s)
+        assert answered.valid == valid
+
+
+@pytest.mark.parametrize(("shown", "known"), [(4, False), (6, True)])
+def test_a_catheter_is_known_again_by_half_of_its_electrodes(shown, known):
+    places = {n: (e.x, e.y) for n, e in enumerate(CS.electrodes)}
+    reference = _Reference(1, 0.0, places, {n: n for n in places}, 0)
+    some = {key: places[key] for key in range(shown)}
+    again = _known_again(reference, 2, some, {key: key for key in some})
+    assert (again is not None) == known
 
 
 def test_the_reference_can_be_set_and_ends_with_the_scene():

@@ -113,7 +113,7 @@ class MotionEstimator:
 
     def _answer(self, tracker: CatheterTracker, catheters: tuple[Catheter, ...], time_s: float) -> Motion:
         self._seen, reference = None, self._reference
-        if reference is None or not any(c.id == reference.identity and _seen(c) for c in catheters):
+        if reference is None or not any(self._may_be(reference, catheter) for catheter in catheters):
             return self._nothing()
         places = tracker.landmarks(reference.identity)
         if len(places) < _FEWEST or tracker.slipped(reference.identity):
@@ -121,6 +121,11 @@ class MotionEstimator:
         reference = self._reference = _renumbered(reference, places, tracker.numbers(reference.identity))
         self._seen = (reference.identity, time_s, places)
         return self._measured(reference, places, time_s)
+
+    def _may_be(self, reference: _Reference, catheter: Catheter) -> bool:
+        """Whether that is the reference catheter, is seen, and has not turned out to be of another type."""
+        kind = catheter.type in (None, self.reference_type)
+        return catheter.id == reference.identity and kind and _seen(catheter)
 
     def _chosen(self, tracker: CatheterTracker, catheters: tuple[Catheter, ...], time_s: float) -> bool:
         """Whether a catheter is known so well that it is the reference from this frame on."""
@@ -207,7 +212,8 @@ def _renumbered(reference: _Reference, places: Places, numbers: Mapping[int, int
 def _known_again(
     reference: _Reference, identity: int, places: Places, numbers: Mapping[int, int]
 ) -> _Reference | None:
-    """The reference with the keys of another track of the same catheter; None where its electrodes do not fit.
+    """The reference with the keys of another track of the same catheter; None where its electrodes do not fit, or are too
+    few of the reference's.
 
     The pattern may look alike from both ends, so both are tried.
     """
@@ -220,7 +226,8 @@ def _known_again(
         turned = {key: last - n if backwards else n for key, n in numbers.items()}
         before = {key: reference.places[old[n]] for key, n in turned.items() if n in old}
         fit = _fitted(before, places)
-        if fit is not None and fit.quality >= _LEAST_QUALITY and abs(fit.angle) < _MOST_TURN:
+        share = len(before) / len(reference.places)
+        if fit is not None and share * fit.quality >= _LEAST_QUALITY and abs(fit.angle) < _MOST_TURN:
             fits.append(
                 (fit.quality, _Reference(identity, reference.time_s, before, turned, reference.scene))
             )
