@@ -122,6 +122,18 @@ def test_a_catheter_is_known_again_by_half_of_its_electrodes(shown, known):
     assert (again is not None) == known
 
 
+@pytest.mark.parametrize(("shown", "chosen"), [(5, False), (6, True)])
+def test_a_catheter_of_which_few_electrodes_are_known_is_no_reference(monkeypatch, shown, chosen):
+    """Numbered, five of ten may be those next to them in the next frame."""
+    run = Run().settled()
+    (found,) = run.tracker.update(seen(CS), run.frame * DT).catheters
+    assert run.tracker.complete(found.id) == 10
+    some = dict(list(run.tracker.landmarks(found.id).items())[:shown])
+    monkeypatch.setattr(run.tracker, "landmarks", lambda _: some)
+    part, estimator = replace(found, electrodes=found.electrodes[:shown]), MotionEstimator()
+    assert any(estimator.update(run.tracker, (part,), n * DT).valid for n in range(40)) == chosen
+
+
 def test_the_reference_can_be_set_and_ends_with_the_scene():
     run = Run().settled()
     for step in range(1, 6):

@@ -26,6 +26,8 @@ an answer before another takes its place."""
 _WHOLE, _LONG, _MOST = 2 * MATURE, 4 * MATURE, 0.8
 """Frames for which a catheter must have been known to become the reference: if all of its electrodes are seen in the newest,
 and if only this part of them is."""
+_OF_TYPE = 0.6
+"""Of its type's electrodes it must show this part: a few look alike wherever they are counted from."""
 _MOST_TURN = 1.0
 """A catheter known again cannot have turned by more than this, rad: the heart does not turn round."""
 
@@ -137,9 +139,9 @@ class MotionEstimator:
         self._candidate = best.id
         places, numbers = tracker.landmarks(best.id), tracker.numbers(best.id)
         least = _WHOLE if len(places) >= len(best.electrodes) else _LONG
-        few = len(places) < max(_MOST * len(best.electrodes), _FEWEST)
+        enough = max(_MOST * len(best.electrodes), _OF_TYPE * tracker.complete(best.id), _FEWEST)
         waiting = self._reference is not None and time_s - self._answered < _PATIENCE_S
-        if waiting or few or self._frames < least:
+        if waiting or len(places) < enough or self._frames < least:
             return False
         again = None if self._reference is None else _known_again(self._reference, best.id, places, numbers)
         if again is None:

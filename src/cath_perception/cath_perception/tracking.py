@@ -124,6 +124,11 @@ class CatheterTracker:
         pairs = zip(name.layout.keys, name.layout.indices, strict=True)
         return {key: index for key, index in pairs if index >= 0}
 
+    def complete(self, identity: int) -> int:
+        """How many electrodes a catheter of its type has; 0 where that is not settled."""
+        name = self._names.get(identity)
+        return 0 if name is None or name.layout is None or not name.settled else name.layout.count
+
     def update(self, result: PerceptionResult, time_s: float) -> PerceptionResult:
         """The same result with lasting ids, indices and types, and with catheters that are only predicted or lost.
 
