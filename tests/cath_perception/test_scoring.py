@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cath_perception.scoring import CatheterTally, Tally, match
+from cath_perception.scoring import CatheterTally, Judgement, Tally, Verdict, match
 from cath_perception.types import CatheterStatus
 
 from .patterns import straight
@@ -69,6 +69,22 @@ def test_the_order_of_electrodes_too_close_to_tell_apart_does_not_count() -> Non
     assert tally.figures()["order right"] == 0.0
     tally.add([replace(truth, electrodes=tuple(swapped))], [truth], 512 * 8)  # 2 px of 256 are 32 px there
     assert tally.figures()["order right"] == 0.5
+
+
+def test_what_became_of_a_catheter_is_told() -> None:
+    truth = replace(straight([2, 5, 2], 4.0, identity=3), type="ablation")
+    for answer, verdict in (
+        (replace(truth, status=CatheterStatus.PREDICTED), Verdict.LOST),
+        (replace(truth, electrodes=truth.electrodes[:2]), Verdict.PART),
+        (replace(truth, type=None), Verdict.UNTYPED),
+        (replace(truth, type="halo", electrodes=truth.electrodes[::-1]), Verdict.MISTYPED),
+        (replace(truth, electrodes=truth.electrodes[::-1]), Verdict.DISORDERED),
+        (truth, Verdict.RIGHT),
+    ):
+        assert CatheterTally().add([answer], [truth], 512) == {3: Judgement(verdict)}
+    tally = CatheterTally()
+    told = [tally.add([replace(truth, id=identity)], [truth], 512)[3].switched for identity in (1, 1, 2, 2)]
+    assert told == [False, False, True, False]
 
 
 def test_an_electrode_behind_a_shutter_is_not_one_too_many() -> None:

@@ -56,7 +56,7 @@ def test_motion_is_judged_from_the_reference_frame_of_each_answer() -> None:
 
 
 def test_tracking_holds_on_a_short_sequence() -> None:
-    figures = on_sequences(700, 1, Damage(0.1, 0.05), seconds=4.0)
+    figures, _ = on_sequences(700, 1, Damage(0.1, 0.05), seconds=4.0)
     assert figures["catheters found"] > 0.95
     assert figures["identity switches"] == 0
     assert figures["type right"] > 0.6
@@ -77,7 +77,7 @@ def test_centrelines_traced_in_the_true_mask_lie_on_the_truth() -> None:
 
 
 def test_traced_centrelines_are_measured() -> None:
-    figures = on_sequences(701, 1, Damage(0.0, 0.0, traced=True), seconds=2.0)
+    figures, _ = on_sequences(701, 1, Damage(0.0, 0.0, traced=True), seconds=2.0)
     assert figures["catheters found"] > 0.9
     assert 0.0 < figures["centerline_px256"] < 1.0
     assert figures["centerline_covered"] > 0.5

@@ -22,6 +22,7 @@ from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Catheter, CatheterStatus, Electrode, PerceptionResult
 from cath_training.metrics import CenterlineTally
 from cath_training.synthetic.sequence import SyntheticSequence
+from cath_training.timelines import Timeline
 
 Points = NDArray[np.float64]
 SETTLING_S = 5.0  # motion's parts are judged from then on
@@ -53,7 +54,7 @@ class MotionTally:
     while only a part of it is seen counts as an error of the answer.
     """
 
-    square_errors: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
     turns: list[float] = field(default_factory=list)
     respiratory: list[float] = field(default_factory=list)
     cardiac: list[float] = field(default_factory=list)
@@ -61,34 +62,41 @@ class MotionTally:
 
     def add(
         self, motions: Sequence[Motion], electrodes: Points, respiratory: Points, cardiac: Points, rate: float
-    ) -> None:
-        """One sequence: ``(T, N, 2)`` true electrodes of the catheter, ``(T, 2)`` true parts of its motion, in px."""
+    ) -> list[float]:
+        """One sequence: ``(T, N, 2)`` true electrodes of the catheter, ``(T, 2)`` true parts of its motion, in px.
+
+        Returns the error of each frame's displacement in px, NaN where it was not answered.
+        """
         self.frames += len(motions)
+        errors = [math.nan] * len(motions)
         starts = np.array([round(m.reference_time_s * rate) if m.valid else -1 for m in motions])
         for start in sorted(set(starts[starts >= 0].tolist())):
             valid = np.flatnonzero(starts == start)
             for i in valid.tolist():
-                self._judge(motions[i], electrodes[start], electrodes[i])
+                errors[i] = self._judge(motions[i], electrodes[start], electrodes[i])
             settled = valid[valid >= start + SETTLING_S * rate]
             if len(settled) > SETTLING_S * rate:
                 parts = np.array([(motions[i].respiratory, motions[i].cardiac) for i in settled])
                 self.respiratory.append(correlation(parts[:, 0], respiratory[settled]))
                 self.cardiac.append(correlation(parts[:, 1], cardiac[settled]))
+        return errors
 
-    def _judge(self, motion: Motion, before: Points, now: Points) -> None:
+    def _judge(self, motion: Motion, before: Points, now: Points) -> float:
         angle, shift = rigid(before, now)
         truth = rotation(angle) @ motion.centre + shift - motion.centre
-        self.square_errors.append(float(np.square(motion.translation - truth).sum()))
+        error = float(np.hypot(*(motion.translation - truth)))
+        self.errors.append(error)
         self.turns.append(math.remainder(motion.rotation - angle, math.tau))
+        return error
 
     def figures(self) -> dict[str, float]:
         """Share of frames answered, errors, correlations of the parts over sequences (those 5 s after the reference)."""
         nothing = [float("nan")]
         respiratory, cardiac = self.respiratory or nothing, self.cardiac or nothing
         return {
-            "motion answered": len(self.square_errors) / max(1, self.frames),
-            "motion rms px": float(np.sqrt(np.mean(self.square_errors or nothing))),
-            "motion worst px": float(np.sqrt(np.max(self.square_errors or nothing))),
+            "motion answered": len(self.errors) / max(1, self.frames),
+            "motion rms px": float(np.sqrt(np.mean(np.square(self.errors or nothing)))),
+            "motion worst px": float(np.max(self.errors or nothing)),
             "rotation rms degrees": math.degrees(float(np.sqrt(np.mean(np.square(self.turns or nothing))))),
             "respiratory correlation, median": float(np.median(respiratory)),
             "respiratory correlation, worst": float(np.min(respiratory)),
@@ -193,27 +201,40 @@ class _Figures:
 
     def __init__(self) -> None:
         self.catheters, self.motion, self.spent = CatheterTally(), MotionTally(), 0.0
-        self.lines = CenterlineTally()
+        self.lines, self.timelines = CenterlineTally(), list[Timeline]()
         self._recognizer = Recognizer.load()
 
     def follow(
-        self, given: Iterable[tuple[PerceptionResult, _Frame]], size: int, rate: float
+        self, given: Iterable[tuple[PerceptionResult, _Frame]], size: int, timeline: Timeline
     ) -> Iterator[int]:
         """Follow the catheters of one sequence; yields the index of every frame done. Keeps no frame's pictures."""
         tracker, estimator, motions, truths = CatheterTracker(self._recognizer), MotionEstimator(), [], []
+        rate = timeline.rate
         self.catheters.begin()
         for index, (result, frame) in enumerate(given):
             begun = process_time()
             answer = tracker.update(result, index / rate).catheters or ()
             motions.append(estimator.update(tracker, answer, index / rate))
             self.spent += process_time() - begun
-            self.catheters.add(answer, frame.truth, size, frame.hidden)
+            timeline.types.update({c.id: str(c.type) for c in frame.truth if c.electrodes})
+            timeline.judged.append(self.catheters.add(answer, frame.truth, size, frame.hidden))
             if index % round(rate) == 0:  # once a second, as it takes as long as all the rest
                 self.lines.add(_lines(answer), _lines(frame.truth), size)
             truths.append((frame.reference, frame.respiratory, frame.cardiac))
             yield index
         electrodes, respiratory, cardiac = (np.array(of) for of in zip(*truths, strict=True))
-        self.motion.add(motions, electrodes, respiratory, cardiac, rate)
+        timeline.motion = self.motion.add(motions, electrodes, respiratory, cardiac, rate)
+        self.timelines.append(timeline)
+
+    def all(self) -> dict[str, float]:
+        """The figures over all sequences."""
+        spent = self.spent * 1e3 / max(1, self.catheters.frames)
+        return {
+            **self.catheters.figures(),
+            **self.motion.figures(),
+            **self.lines.figures(),
+            "CPU ms a frame for tracking, types and motion": spent,
+        }
 
 
 def _lines(catheters: Iterable[Catheter]) -> list[NDArray[np.float32]]:
@@ -229,11 +250,13 @@ def on_sequences(
     seconds: float = 60.0,
     size: int = 512,
     rate: float = 15.0,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], list[Timeline]]:
     """Figures over ``count`` sequences with 1 to 4 catheters in turn, from ``first_seed`` on.
 
     ``eyes``: what is done to the true detections, or the perceptor that looks at the pictures, which then have up to four
     distractors and any dose from low to cine.
+
+    Returns the figures of all, and every sequence frame by frame.
     """
     figures = _Figures()
     with Progress() as progress:
@@ -244,13 +267,6 @@ def on_sequences(
             given = (
                 _damaged_results(sequence, eyes) if isinstance(eyes, Damage) else _perceived(sequence, eyes)
             )
-            for _ in figures.follow(given, size, rate):
+            for _ in figures.follow(given, size, Timeline(seed, rate)):
                 progress.advance(bar)
-    return {
-        **figures.catheters.figures(),
-        **figures.motion.figures(),
-        **figures.lines.figures(),
-        "CPU ms a frame for tracking, types and motion": figures.spent
-        * 1e3
-        / max(1, figures.catheters.frames),
-    }
+    return figures.all(), figures.timelines

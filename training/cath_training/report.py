@@ -33,7 +33,7 @@ def write(folder: Path, title: str, groups: dict[str, Evaluation], facts: dict[s
             "worst": [{"frame": case.frame.name, "wrong": case.wrong} for case in evaluation.worst],
         }
     (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(_without_nan(content), indent=1) + "\n", encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(without_nan(content), indent=1) + "\n", encoding="utf-8")
 
 
 def _group(
@@ -150,9 +150,10 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """The same for JSON, which has no NaN: None for these and for what is infinite."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -119,6 +120,25 @@ def _places(catheter: Catheter) -> NDArray[np.float64]:
     return np.array([(e.x, e.y) for e in catheter.electrodes], float).reshape(-1, 2)
 
 
+class Verdict(IntEnum):
+    """What became of a true catheter in a frame: the first of these that holds."""
+
+    LOST = 0
+    PART = 1
+    UNTYPED = 2
+    MISTYPED = 3
+    DISORDERED = 4
+    RIGHT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A true catheter in a frame: its verdict, and whether its answer has another id than when it was last found."""
+
+    verdict: Verdict
+    switched: bool = False
+
+
 @dataclass(slots=True)
 class CatheterTally:
     """Catheters against the truth through sequences; the truth's ids last through each."""
@@ -146,7 +166,7 @@ class CatheterTally:
         truth: Iterable[Catheter],
         side: int,
         hidden: Mapping[int, NDArray[np.floating]] | None = None,
-    ) -> None:
+    ) -> dict[int, Judgement]:
         """Count one frame whose longer side is ``side`` px. Only DETECTED catheters and true ones with electrodes count.
 
         Answers and true catheters are paired one to one, see ``answered_by``. Type and order
@@ -156,6 +176,8 @@ class CatheterTally:
         ``hidden``, by true id ``(M, 2)`` px of those that a shutter covers, is not one too many. Extra catheters are
         those of two electrodes or more that are no true one's, nor half of them hidden ones of one catheter; shafts
         without electrodes are counted on their own, whatever they are.
+
+        Returns what became of each true catheter with electrodes, by its id.
         """
         limit = self.limit * side / REFERENCE_PX
         there = [c for c in found if c.status is CatheterStatus.DETECTED]
@@ -165,21 +187,35 @@ class CatheterTally:
         reals = [catheter for catheter in truth if catheter.electrodes]
         self.truths += len(reals)
         answered = answered_by(answers, reals, limit, self._ids)
+        judged = {real.id: Judgement(Verdict.LOST) for real in reals}
         for real, answer, pairs in answered:
-            self.found += 1
-            self.switches += self._ids.get(real.id, answer.id) != answer.id
+            behind = _behind(answer, (hidden or {}).get(real.id), limit)
+            switched = self._ids.get(real.id, answer.id) != answer.id
             self._ids[real.id] = answer.id
-            if len(pairs) >= 0.9 * len(real.electrodes):
-                self.whole += 1
-                self.typed += answer.type == real.type
-                self.mistyped += answer.type not in (None, real.type)
-                behind = _behind(answer, (hidden or {}).get(real.id), limit)
-                exact = len(answer.electrodes) - behind == len(real.electrodes)
-                self.ordered += exact and _in_order(pairs, real, limit)
+            judged[real.id] = Judgement(self._count(real, answer, pairs, behind, limit), switched)
+            self.switches += switched
         used = {answer.id for _, answer, _ in answered}
         rest = [c for c in answers if c.id not in used and len(c.electrodes) >= 2]
         covered = [] if hidden is None else list(hidden.values())
         self.extra += sum(all(2 * _behind(c, of, limit) < len(c.electrodes) for of in covered) for c in rest)
+        return judged
+
+    def _count(
+        self, real: Catheter, answer: Catheter, pairs: NDArray[np.intp], behind: int, limit: float
+    ) -> Verdict:
+        """Count a catheter that was found; ``behind``: how many of the answer's electrodes are hidden ones."""
+        self.found += 1
+        if len(pairs) < 0.9 * len(real.electrodes):
+            return Verdict.PART
+        exact = len(answer.electrodes) - behind == len(real.electrodes)
+        ordered = exact and _in_order(pairs, real, limit)
+        self.whole += 1
+        self.typed += answer.type == real.type
+        self.mistyped += answer.type not in (None, real.type)
+        self.ordered += ordered
+        if answer.type != real.type:
+            return Verdict.UNTYPED if answer.type is None else Verdict.MISTYPED
+        return Verdict.RIGHT if ordered else Verdict.DISORDERED
 
     def figures(self) -> dict[str, float]:
         """Shares 0..1 of true catheters found and, of those seen whole, typed and ordered right; counts."""

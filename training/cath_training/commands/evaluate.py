@@ -13,7 +13,7 @@ from cath_perception.backends.base import PRECISIONS
 from cath_perception.bundle import resolve_bundle
 from cath_perception.errors import CathError
 from cath_perception.perceptor import Perceptor
-from cath_training import cases, report
+from cath_training import cases, report, timelines
 from cath_training.cases import Frame
 from cath_training.catheters import Damage, on_sequences
 from cath_training.data.coco import CocoSource
@@ -22,6 +22,13 @@ from cath_training.evaluate import Evaluation, evaluate, evaluate_sequence
 from cath_training.export import add_figures
 from cath_training.recorded import judge_recorded
 from cath_training.synthetic.still import TEST_SEED
+
+_DAMAGES = {
+    "as they are": Damage(0.0, 0.0),
+    "20 % dropped, 10 % added": Damage(),
+    "traced": Damage(0.0, 0.0, traced=True),
+    "traced, damaged": Damage(traced=True, holes=1.0),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,22 +182,21 @@ def _facts(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _catheters(args: argparse.Namespace) -> int:
+    how = f"{args.catheters} sequences of {args.seconds:g} s"
     if args.through_model:
+        title = f"{args.model}, {how}"
         with _perceptor(args) as perceptor:
-            seen = on_sequences(args.first_seed, args.catheters, perceptor, args.seconds)
-        _print(f"{args.model}, {args.catheters} sequences of {args.seconds:g} s", {"seen": seen}, args.json)
-        return 0
-    degrees = {
-        "as they are": Damage(0.0, 0.0),
-        "20 % dropped, 10 % added": Damage(),
-        "traced": Damage(0.0, 0.0, traced=True),
-        "traced, damaged": Damage(traced=True, holes=1.0),
-    }
-    figures = {
-        name: on_sequences(args.first_seed, args.catheters, damage, args.seconds)
-        for name, damage in degrees.items()
-    }
-    _print(f"true electrodes of {args.catheters} sequences of {args.seconds:g} s", figures, args.json)
+            measured = {"seen": on_sequences(args.first_seed, args.catheters, perceptor, args.seconds)}
+    else:
+        title = f"true electrodes of {how}"
+        measured = {
+            name: on_sequences(args.first_seed, args.catheters, damage, args.seconds)
+            for name, damage in _DAMAGES.items()
+        }
+    _print(title, {name: figures for name, (figures, _) in measured.items()}, args.json)
+    if args.report:
+        timelines.write(args.report, title, measured, {"first seed": args.first_seed})
+        print(f"{args.report / 'report.md'}")
     return 0
 
 
