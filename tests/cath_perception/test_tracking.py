@@ -36,6 +36,15 @@ def test_missed_electrodes_are_bridged_and_keep_the_others_indices(tracker):
     assert [e.index for e in result.electrodes if e.catheter == ids[0]] == [1, 2, 3, 5, 6, 8, 9]
 
 
+def test_an_electrode_missed_in_the_first_frame_is_there_from_the_next_but_one(tracker):
+    """It is known for good later than the others, and does not vanish while they are known and it is not."""
+    tracker.update(seen(moved(CS, 0, 0, keep=[0, 1, 2, 4, 5, 6, 7, 8, 9]), ABLATION), 0.0)
+    for i in range(1, 30):
+        result = tracker.update(seen(CS, ABLATION), i * DT)
+        if i > 1:
+            assert sorted(len(c.electrodes) for c in result.catheters) == [4, 10]
+
+
 def test_a_false_electrode_on_the_shaft_has_no_index_and_moves_none(tracker):
     ids, i = settle(tracker)
     first, second = CS.electrodes[1], CS.electrodes[2]

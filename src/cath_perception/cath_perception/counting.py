@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 MATURE = 6
 """Frames after which an electrode, or a catheter, is known well enough to be believed or not."""
-_LATE = 10
+LATE = 10
 """The same for an electrode that was not there when the track began."""
 _MEMORY = 20
 _CONFIRMED, _CANDIDATE, _DROPPED = 0.6, 0.35, 0.25
@@ -57,12 +57,12 @@ def counted(
         host[n] = host_now[n] if away else host[n]
         aside[n] += seen[n] * weight * (aside_now[n] - aside[n])
         shadow[n] += weight * (_in_shadow(n, seen, places, beside) - shadow[n])
-        needed = MATURE if keys[n] < born_with else _LATE
+        needed = MATURE if keys[n] < born_with else LATE
         confirmed[n] = frames[n] >= needed and share[n] >= (_DROPPED if confirmed[n] else _CONFIRMED)
         kept[n] = confirmed[n] or frames[n] < 3 or share[n] >= _CANDIDATE
         double = n if shadow[n] > shadow[double] else double
     if len(seen) and shadow[double] > _DOUBLE:
-        kept[double] &= frames[double] < (MATURE if keys[double] < born_with else _LATE)
+        kept[double] &= frames[double] < (MATURE if keys[double] < born_with else LATE)
     return kept
 
 

@@ -16,7 +16,9 @@ _STAYS = 1.5
 _KNOWN = 1.0
 """What speaks for some template before looking: most catheters are catalogued ones."""
 _SETTLED, SETTLED_LOOKS = 0.8, 5.0
-"""Confidence and looks from which on the type says how many electrodes there are."""
+"""Confidence and looks from which on the type says how many electrodes there are ..."""
+_ENOUGH = 12.0
+"""... or, in place of so many looks, the sum of what fewer say: two at ten electrodes, three at four."""
 
 
 class Evidence:
@@ -44,7 +46,8 @@ class Evidence:
     @property
     def settled(self) -> bool:
         """Whether it is known how many electrodes there are and where, be it of which type."""
-        return self._fits > _SETTLED and self.weight >= SETTLED_LOOKS
+        enough = self.weight >= SETTLED_LOOKS or self.weight * self.worth >= _ENOUGH
+        return self._fits > _SETTLED and enough
 
     def glance(self, patterns: NDArray[np.float64]) -> None:
         """Tell the type from the scores ``(N, types)`` of one frame's patterns alone, without keeping them."""

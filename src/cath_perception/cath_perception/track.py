@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats, Pairs, carried, squared_distances
 from cath_perception.compiled import compiled
-from cath_perception.counting import MATURE, counted
+from cath_perception.counting import LATE, MATURE, counted
 from cath_perception.sightings import Sightings
 from cath_perception.types import CatheterStatus, Centerline
 
@@ -118,8 +118,13 @@ class Track:
 
     @property
     def believed(self) -> NDArray[np.bool_]:
-        """``(N,)`` the slots believed in; while the track is young, those seen most of the time."""
-        return self.confirmed if self.mature else self.confirmed | (self.share >= 0.5)
+        """``(N,)`` the slots believed in; until that is decided, those of a young track that are seen most of the time.
+
+        An electrode that was missed in the first frame of a scene is decided upon later than the others (``LATE``).
+        """
+        young = self.frames < LATE if self.early else np.full(len(self.keys), not self.mature)
+        young &= self.hits - self.frames < MATURE
+        return self.confirmed | (young & (self.share >= 0.5))
 
     @property
     def guiding(self) -> NDArray[np.bool_]:
