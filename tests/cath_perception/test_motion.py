@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cath_perception.alignment import rigid, rotation
-from cath_perception.motion import MotionEstimator, _known_again, _Reference
+from cath_perception.motion import MotionEstimator
 from cath_perception.recognition import Recognizer
 from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Electrode
@@ -113,15 +113,6 @@ def test_no_answer_once_the_catheter_turns_out_to_be_of_another_type():
         assert answered.valid == valid
 
 
-@pytest.mark.parametrize(("shown", "known"), [(4, False), (6, True)])
-def test_a_catheter_is_known_again_by_half_of_its_electrodes(shown, known):
-    places = {n: (e.x, e.y) for n, e in enumerate(CS.electrodes)}
-    reference = _Reference(1, 0.0, places, {n: n for n in places}, 0)
-    some = {key: places[key] for key in range(shown)}
-    again = _known_again(reference, 2, some, {key: key for key in some})
-    assert (again is not None) == known
-
-
 @pytest.mark.parametrize(("shown", "chosen"), [(5, False), (6, True)])
 def test_a_catheter_of_which_few_electrodes_are_known_is_no_reference(monkeypatch, shown, chosen):
     """Numbered, five of ten may be those next to them in the next frame."""
@@ -147,12 +138,12 @@ def test_the_reference_can_be_set_and_ends_with_the_scene():
 
 def test_a_wrong_electrode_does_not_move_the_answer():
     run = Run().settled()
-    for step in range(1, 9):  # within reach each time, so that it is followed
+    for step in range(1, 11):  # within reach each time, so that it is followed
         strayed = moved(CS, 2.0 * step, 0.0)
         rings = list(strayed.electrodes)
         rings[9] = rings[9]._replace(x=rings[9].x - 0.4 * step, y=rings[9].y + 1.2 * step)
         motion = run(catheter(rings, strayed.centerline.points))
-    assert motion.translation.tolist() == pytest.approx([16.0, 0.0], abs=0.05)
+    assert motion.translation.tolist() == pytest.approx([20.0, 0.0], abs=0.2)
     assert motion.residual < 0.05
     assert motion.quality == pytest.approx(0.8)
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from cath_perception.alignment import Floats, consensus, deviations, rigid, rotation
+from cath_perception.alignment import Floats, rotation
 from cath_perception.counting import MATURE
+from cath_perception.reference import (
+    FEWEST,
+    LEAST_QUALITY,
+    Places,
+    Reference,
+    fitted,
+    known_again,
+    learnt,
+    renumbered,
+)
 from cath_perception.separation import RespiratoryCardiacFilter
 from cath_perception.tracking import CatheterTracker
 from cath_perception.types import Catheter, CatheterStatus
 
-_FEWEST = 3
-_GOOD_RESIDUAL_PX, _OFF_PX = 3.0, 6.0
-"""Residual at which the quality is 0.6, and how far an electrode may be off before it is thought to be another's."""
-_LEAST_QUALITY = 0.5
-"""Below it there is no answer: half of the catheter, or a track that another catheter's electrodes have pulled away, can
-be wrong by tens of px."""
 _SURE, _PATIENCE_S = 0.95, 1.0
 """Confidence in the type from which on a catheter may be the reference, and how long the reference must have been without
 an answer before another takes its place."""
@@ -28,10 +31,6 @@ _WHOLE, _LONG, _MOST = 2 * MATURE, 4 * MATURE, 0.8
 and if only this part of them is."""
 _OF_TYPE = 0.6
 """Of its type's electrodes it must show this part: a few look alike wherever they are counted from."""
-_MOST_TURN = 1.0
-"""A catheter known again cannot have turned by more than this, rad: the heart does not turn round."""
-
-Places = Mapping[int, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +59,6 @@ class Motion:
     quality: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
-    """``places`` in the reference frame and ``numbers`` on the catheter, from the tip, of the electrodes by their keys."""
-
-    identity: int
-    time_s: float
-    places: Places
-    numbers: Mapping[int, int]
-    scene: int
-
-
 class MotionEstimator:
     """Follows one catheter against a reference frame.
 
@@ -88,7 +76,7 @@ class MotionEstimator:
 
     def reset(self) -> None:
         """Forget the reference."""
-        self._reference: _Reference | None = None
+        self._reference: Reference | None = None
         self._seen: tuple[int, float, Places] | None = None
         self._candidate, self._frames, self._answered = -1, 0, -math.inf
         self._filter.reset()
@@ -98,7 +86,8 @@ class MotionEstimator:
         if self._seen is None or self._reference is None:
             return None
         identity, time_s, places = self._seen
-        self._reference = replace(self._reference, identity=identity, time_s=time_s, places=places)
+        numbers, scene = self._reference.numbers, self._reference.scene
+        self._reference = Reference.of(identity, time_s, places, numbers, scene)
         self._filter.reset()
         return time_s
 
@@ -118,13 +107,13 @@ class MotionEstimator:
         if reference is None or not any(self._may_be(reference, catheter) for catheter in catheters):
             return self._nothing()
         places = tracker.landmarks(reference.identity)
-        if len(places) < _FEWEST or tracker.slipped(reference.identity):
+        if len(places) < FEWEST or tracker.slipped(reference.identity):
             return self._nothing()
-        reference = self._reference = _renumbered(reference, places, tracker.numbers(reference.identity))
+        reference = self._reference = renumbered(reference, places, tracker.numbers(reference.identity))
         self._seen = (reference.identity, time_s, places)
         return self._measured(reference, places, time_s)
 
-    def _may_be(self, reference: _Reference, catheter: Catheter) -> bool:
+    def _may_be(self, reference: Reference, catheter: Catheter) -> bool:
         """Whether that is the reference catheter, is seen, and has not turned out to be of another type."""
         kind = catheter.type in (None, self.reference_type)
         return catheter.id == reference.identity and kind and _seen(catheter)
@@ -139,14 +128,14 @@ class MotionEstimator:
         self._candidate = best.id
         places, numbers = tracker.landmarks(best.id), tracker.numbers(best.id)
         least = _WHOLE if len(places) >= len(best.electrodes) else _LONG
-        enough = max(_MOST * len(best.electrodes), _OF_TYPE * tracker.complete(best.id), _FEWEST)
+        enough = max(_MOST * len(best.electrodes), _OF_TYPE * tracker.complete(best.id), FEWEST)
         waiting = self._reference is not None and time_s - self._answered < _PATIENCE_S
         if waiting or len(places) < enough or self._frames < least:
             return False
-        again = None if self._reference is None else _known_again(self._reference, best.id, places, numbers)
+        again = None if self._reference is None else known_again(self._reference, best.id, places, numbers)
         if again is None:
             self._filter.reset()
-            again = _Reference(best.id, time_s, places, numbers, tracker.scene)
+            again = Reference.of(best.id, time_s, places, numbers, tracker.scene)
         self._reference = again
         return True
 
@@ -155,11 +144,12 @@ class MotionEstimator:
         since = math.nan if self._reference is None else self._reference.time_s
         return Motion(False, since, nothing, 0.0, nothing, nothing, nothing, 0.0, 0.0)
 
-    def _measured(self, reference: _Reference, places: Places, time_s: float) -> Motion:
-        fit = _fitted(reference.places, places)
-        if fit is None or fit.quality < _LEAST_QUALITY:
+    def _measured(self, reference: Reference, places: Places, time_s: float) -> Motion:
+        fit = fitted(reference.places, places)
+        if fit is None or fit.quality < LEAST_QUALITY:
             return self._nothing()
-        centre = np.array(list(reference.places.values())).mean(axis=0)
+        self._reference = learnt(reference, places)
+        centre = reference.centre
         translation = rotation(fit.angle) @ centre + fit.shift - centre
         parts = self._filter.update(translation, time_s)
         return Motion(
@@ -169,68 +159,3 @@ class MotionEstimator:
 
 def _seen(catheter: Catheter) -> bool:
     return catheter.status is CatheterStatus.DETECTED
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """A rigid motion of electrodes: see ``rigid`` and ``Motion``."""
-
-    angle: float
-    shift: Floats
-    residual: float
-    quality: float
-
-
-def _fitted(before: Places, now: Places) -> _Fit | None:
-    """The rigid motion of the electrodes seen in both frames, without those that most others show to be wrong."""
-    common = sorted(before.keys() & now.keys())
-    if len(common) < _FEWEST:
-        return None
-    first, second = np.array([before[key] for key in common]), np.array([now[key] for key in common])
-    kept = consensus(first, second, _OFF_PX)
-    if kept.sum() < _FEWEST:
-        return None
-    first, second = first[kept], second[kept]
-    angle, shift = rigid(first, second)
-    off = deviations(first, second)
-    residual = math.sqrt(float(off @ off) / len(off))
-    share = (2 * len(first) - len(common)) / len(before)  # one that is wrong speaks against one that fits
-    return _Fit(angle, shift, residual, share * math.exp(-0.5 * (residual / _GOOD_RESIDUAL_PX) ** 2))
-
-
-def _renumbered(reference: _Reference, places: Places, numbers: Mapping[int, int]) -> _Reference:
-    """The reference with the numbers its catheter has now, if these fit better: it may have slipped by an electrode."""
-    if not reference.numbers:
-        return replace(reference, numbers=numbers)
-    if all(reference.numbers.get(key, n) == n for key, n in numbers.items()):
-        return reference
-    again = _known_again(reference, reference.identity, places, numbers)
-    if again is None:
-        return reference
-    fit, before = _fitted(again.places, places), _fitted(reference.places, places)
-    return again if fit is not None and (before is None or fit.quality > before.quality) else reference
-
-
-def _known_again(
-    reference: _Reference, identity: int, places: Places, numbers: Mapping[int, int]
-) -> _Reference | None:
-    """The reference with the keys of another track of the same catheter; None where its electrodes do not fit, or are too
-    few of the reference's.
-
-    The pattern may look alike from both ends, so both are tried.
-    """
-    old = {number: key for key, number in reference.numbers.items() if key in reference.places}
-    if not old:
-        return None
-    fits = []
-    last = max((*reference.numbers.values(), *numbers.values()), default=0)
-    for backwards in (False, True):
-        turned = {key: last - n if backwards else n for key, n in numbers.items()}
-        before = {key: reference.places[old[n]] for key, n in turned.items() if n in old}
-        fit = _fitted(before, places)
-        share = len(before) / len(reference.places)
-        if fit is not None and share * fit.quality >= _LEAST_QUALITY and abs(fit.angle) < _MOST_TURN:
-            fits.append(
-                (fit.quality, _Reference(identity, reference.time_s, before, turned, reference.scene))
-            )
-    return max(fits, key=lambda pair: pair[0])[1] if fits else None
