@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cath_perception.types import Catheter, Electrode
 from cath_training import report
 from cath_training.cases import Frame
 from cath_training.evaluate import Answer, Case, Evaluation
@@ -47,3 +48,16 @@ def test_worst_case_shows_what_was_found_missed_and_invented() -> None:
         near = image[v - 10 : v + 11, u - 10 : u + 11].reshape(-1, 3).astype(int)
         assert np.abs(near - colour).sum(axis=1).min() < 60
     assert np.abs(image.astype(int) - report.MISSED).sum(axis=2)[:150].min() > 60  # none where nothing is
+
+
+def test_catheters_of_a_recording_are_shown_frame_by_frame(tmp_path: Path) -> None:
+    ablation = Catheter(4, (Electrode(30.0, 30.0, 6.0, 6.0, 1.0),), None, 1.0, "ablation")
+    one = Evaluation()
+    for number in range(3):
+        frame = Frame(
+            "a frame", np.full((128, 128), 100, np.uint8), None, catheters=(ablation,), stamp_ns=number
+        )
+        one.add(frame, Answer(SAID[:0], 0.5, None, (ablation,)))
+    report.write(tmp_path, "A model", {"run": one}, {})
+    assert "![timeline](run-timeline.png)" in (tmp_path / "report.md").read_text()
+    assert cv2.imread(str(tmp_path / "run-timeline.png")).std() > 10

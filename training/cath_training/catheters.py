@@ -205,19 +205,19 @@ class _Figures:
         self._recognizer = Recognizer.load()
 
     def follow(
-        self, given: Iterable[tuple[PerceptionResult, _Frame]], size: int, timeline: Timeline
+        self, given: Iterable[tuple[PerceptionResult, _Frame]], size: int, rate: float, name: str
     ) -> Iterator[int]:
         """Follow the catheters of one sequence; yields the index of every frame done. Keeps no frame's pictures."""
         tracker, estimator, motions, truths = CatheterTracker(self._recognizer), MotionEstimator(), [], []
-        rate = timeline.rate
+        timeline = Timeline(name)
         self.catheters.begin()
         for index, (result, frame) in enumerate(given):
             begun = process_time()
             answer = tracker.update(result, index / rate).catheters or ()
             motions.append(estimator.update(tracker, answer, index / rate))
             self.spent += process_time() - begun
-            timeline.types.update({c.id: str(c.type) for c in frame.truth if c.electrodes})
-            timeline.judged.append(self.catheters.add(answer, frame.truth, size, frame.hidden))
+            judged = self.catheters.add(answer, frame.truth, size, frame.hidden)
+            timeline.add(index / rate, frame.truth, judged)
             if index % round(rate) == 0:  # once a second, as it takes as long as all the rest
                 self.lines.add(_lines(answer), _lines(frame.truth), size)
             truths.append((frame.reference, frame.respiratory, frame.cardiac))
@@ -267,6 +267,6 @@ def on_sequences(
             given = (
                 _damaged_results(sequence, eyes) if isinstance(eyes, Damage) else _perceived(sequence, eyes)
             )
-            for _ in figures.follow(given, size, Timeline(seed, rate)):
+            for _ in figures.follow(given, size, rate, str(seed)):
                 progress.advance(bar)
     return figures.all(), figures.timelines

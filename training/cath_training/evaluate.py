@@ -16,6 +16,7 @@ from cath_perception.types import Catheter, Electrode, PerceptionResult
 from cath_training import curves
 from cath_training.cases import Frame
 from cath_training.metrics import CenterlineTally, average_precision, region_similarity
+from cath_training.timelines import Timeline
 
 LOWEST_SCORE = 0.05
 LIMITS = (1.0, 2.0, 3.0, 5.0)
@@ -62,6 +63,7 @@ class Evaluation:
     tallies: dict[float, Tally] = field(default_factory=lambda: {limit: Tally(limit) for limit in LIMITS})
     lines: CenterlineTally = field(default_factory=CenterlineTally)
     catheters: CatheterTally = field(default_factory=CatheterTally)
+    timeline: Timeline = field(default_factory=lambda: Timeline(""))
     similarity: list[float] = field(default_factory=list)
     worst: list[Case] = field(default_factory=list)
     frames: int = 0
@@ -86,7 +88,8 @@ class Evaluation:
             found = [c.centerline.points for c in answer.catheters if c.centerline is not None]
             self.lines.add(found, frame.centerlines, frame.side)
         if frame.catheters is not None and answer.catheters is not None:
-            self.catheters.add(answer.catheters, frame.catheters, frame.side)
+            judged = self.catheters.add(answer.catheters, frame.catheters, frame.side)
+            self.timeline.add(frame.stamp_ns / NANOSECONDS, frame.catheters, judged)
 
     def _add_electrodes(self, frame: Frame, answer: Answer, truth: NDArray[np.float64]) -> None:
         scale, counted = REFERENCE_PX / frame.side, answer.counted

@@ -14,6 +14,7 @@ from cath_perception.overlay import Picture, windowed
 from cath_perception.scoring import REFERENCE_PX, match
 from cath_training.curves import Binned
 from cath_training.evaluate import LIMIT, Case, Evaluation
+from cath_training.timelines import draw
 
 FOUND, MISSED, INVENTED = (120, 220, 96), (60, 60, 255), (60, 200, 255)  # BGR
 LARGEST_PX = 768
@@ -46,6 +47,9 @@ def _group(
     if drawn:
         _plot(drawn).savefig(folder / f"{slug}-curves.png", dpi=90)
         lines += [f"![curves]({slug}-curves.png)", ""]
+    if evaluation.timeline.types:
+        draw([evaluation.timeline]).savefig(folder / f"{slug}-timeline.png", dpi=110)
+        lines += [f"![timeline]({slug}-timeline.png)", ""]
     if evaluation.worst:
         lines += ["Worst frames: found green, missed red (crosses), invented yellow (squares).", ""]
     for number, case in enumerate(evaluation.worst, 1):

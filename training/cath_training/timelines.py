@@ -1,12 +1,8 @@
-"""What became of every catheter of a sequence, frame by frame: as figures, as a picture, and as a report of both."""
+"""What became of every catheter of a sequence, frame by frame: as figures, and as a picture."""
 
-import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,7 +10,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from cath_perception.scoring import Judgement, Verdict
-from cath_training.report import without_nan
+from cath_perception.types import Catheter
 
 _COLOURS = {
     Verdict.LOST: ("not found", "#3b3b3b"),
@@ -34,18 +30,31 @@ class Timeline:
     """One sequence, frame by frame.
 
     Attributes:
-        seed: of the sequence.
-        rate: frames/s.
+        name: what it is called in the picture.
+        times: of each frame, s.
         types: the type of each true catheter, by its id.
         judged: of each frame, what became of the true catheters in view, by their id.
-        motion: of each frame, the error of the reference's displacement in px; NaN where it was not answered.
+        motion: of each frame, the error of the reference's displacement in px, NaN where it was not answered; empty where
+            it is not known.
     """
 
-    seed: int
-    rate: float
+    name: str
+    times: list[float] = field(default_factory=list)
     types: dict[int, str] = field(default_factory=dict)
     judged: list[dict[int, Judgement]] = field(default_factory=list)
     motion: list[float] = field(default_factory=list)
+
+    def add(self, time_s: float, truth: Iterable[Catheter], judged: Mapping[int, Judgement]) -> None:
+        """A frame: its true catheters, and what became of those with electrodes."""
+        self.times.append(time_s)
+        self.types.update({c.id: str(c.type) for c in truth if c.electrodes})
+        self.judged.append(dict(judged))
+
+    @property
+    def seconds(self) -> float:
+        """How long it is, its last frame as long as the others on the average."""
+        steps = max(1, len(self.times) - 1)
+        return (self.times[-1] - self.times[0]) * len(self.times) / steps if self.times else 0.0
 
     def figures(self) -> dict[str, float]:
         """Shares 0..1 of true catheters found and, of those seen whole, right in type and in all; counts; px."""
@@ -70,21 +79,22 @@ def draw(timelines: Sequence[Timeline]) -> Figure:
     names: list[str] = []
     rows: list[list[str | None]] = []
     switches: list[tuple[int, int]] = []
-    frames = max(len(timeline.judged) for timeline in timelines)
     for timeline in timelines:
         for identity, kind in timeline.types.items():
             seen = [frame.get(identity) for frame in timeline.judged]
             switches += [(n, len(rows)) for n, one in enumerate(seen) if one is not None and one.switched]
-            names.append(f"{timeline.seed} {kind}")
+            names.append(f"{timeline.name} {kind}".strip())
             rows.append([None if one is None else _COLOURS[one.verdict][1] for one in seen])
-        names.append("motion")
-        rows.append([_motion_colour(error) for error in timeline.motion])
-    height = _ROW_IN * len(rows) + 1.4
-    figure = Figure(figsize=(_WIDTH_IN, height), layout="constrained")
+        if timeline.motion:
+            names.append("motion")
+            rows.append([_motion_colour(error) for error in timeline.motion])
+    frames = max((len(row) for row in rows), default=1)
+    step = max((timeline.seconds / max(1, len(timeline.times)) for timeline in timelines), default=0.0) or 1.0
+    figure = Figure(figsize=(_WIDTH_IN, _ROW_IN * len(rows) + 1.4), layout="constrained")
     axes = figure.subplots()
-    extent = (0.0, frames / timelines[0].rate, len(rows) - 0.5, -0.5)
+    extent = (0.0, frames * step, len(rows) - 0.5, -0.5)
     axes.imshow(_painted(rows, frames), aspect="auto", interpolation="nearest", extent=extent)
-    at = [(n + 0.5) / timelines[0].rate for n, _ in switches]
+    at = [(n + 0.5) * step for n, _ in switches]
     axes.plot(at, [row for _, row in switches], "k|", markersize=9, markeredgewidth=1.6)
     axes.set_yticks(range(len(rows)), names, fontsize=7)
     axes.set_xlabel("s")
@@ -106,35 +116,3 @@ def _painted(rows: Sequence[Sequence[str | None]], frames: int) -> NDArray[np.ui
             if colour is not None:
                 image[n, at] = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
     return image
-
-
-def write(
-    folder: Path,
-    title: str,
-    groups: Mapping[str, tuple[dict[str, float], list[Timeline]]],
-    facts: dict[str, Any],
-) -> None:
-    """Write report.md, report.json and a picture of each group of sequences; ``facts`` say how to repeat it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content: dict[str, Any] = {"title": title, **facts, "groups": {}}
-    lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
-    for name, (figures, timelines) in groups.items():
-        file = re.sub(r"[^\w-]+", "-", name) + "-timeline.png"
-        draw(timelines).savefig(folder / file, dpi=110)
-        each = {timeline.seed: timeline.figures() for timeline in timelines}
-        content["groups"][name] = {"figures": figures, "sequences": each}
-        rows = [f"| {key} | {value:.4g} |" for key, value in figures.items()]
-        lines += [f"## {name}", "", "| figure | value |", "|---|---|", *rows, "", f"![timeline]({file})", ""]
-        lines += [*_table(each), ""]
-    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(without_nan(content), indent=1) + "\n", encoding="utf-8")
-
-
-def _table(each: Mapping[int, dict[str, float]]) -> list[str]:
-    """Markdown with a line for each sequence."""
-    keys = list(next(iter(each.values())))
-    head = ["| seed | " + " | ".join(keys) + " |", "|---" * (len(keys) + 1) + "|"]
-    return head + [
-        f"| {seed} | " + " | ".join(f"{values[key]:.3g}" for key in keys) + " |"
-        for seed, values in each.items()
-    ]

@@ -13,7 +13,7 @@ from cath_perception.backends.base import PRECISIONS
 from cath_perception.bundle import resolve_bundle
 from cath_perception.errors import CathError
 from cath_perception.perceptor import Perceptor
-from cath_training import cases, report, timelines
+from cath_training import cases, report, sequence_report
 from cath_training.cases import Frame
 from cath_training.catheters import Damage, on_sequences
 from cath_training.data.coco import CocoSource
@@ -195,7 +195,7 @@ def _catheters(args: argparse.Namespace) -> int:
         }
     _print(title, {name: figures for name, (figures, _) in measured.items()}, args.json)
     if args.report:
-        timelines.write(args.report, title, measured, {"first seed": args.first_seed})
+        sequence_report.write(args.report, title, measured, {"first seed": args.first_seed})
         print(f"{args.report / 'report.md'}")
     return 0
 
