@@ -122,8 +122,9 @@ class Track:
 
         An electrode that was missed in the first frame of a scene is decided upon later than the others (``LATE``).
         """
-        young = self.frames < LATE if self.early else np.full(len(self.keys), not self.mature)
-        young &= self.hits - self.frames < MATURE
+        if self.hits >= (MATURE + LATE if self.early else MATURE):
+            return self.confirmed
+        young = (self.hits - self.frames < MATURE) & (self.frames < LATE)
         return self.confirmed | (young & (self.share >= 0.5))
 
     @property
