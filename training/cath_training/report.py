@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,27 @@ LARGEST_PX = 768
 def write(folder: Path, title: str, groups: dict[str, Evaluation], facts: dict[str, Any]) -> None:
     """Write the report of several groups of frames; ``facts``: model, seeds and whatever makes it repeatable."""
     folder.mkdir(parents=True, exist_ok=True)
-    content: dict[str, Any] = {"title": title, **facts, "groups": {}}
-    lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    lines: list[str] = []
+    content: dict[str, Any] = {}
     for name, evaluation in groups.items():
         figures, drawn = evaluation.figures(), evaluation.curves()
         lines += _group(folder, name, evaluation, figures, drawn)
-        content["groups"][name] = {
+        content[name] = {
             "figures": figures,
             "curves": {key: plain(value) for key, value in drawn.items()},
             "worst": [{"frame": case.frame.name, "wrong": case.wrong} for case in evaluation.worst],
         }
-    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(without_nan(content), indent=1) + "\n", encoding="utf-8")
+    save(folder, title, facts, lines, content)
+
+
+def save(
+    folder: Path, title: str, facts: dict[str, Any], lines: Sequence[str], groups: dict[str, Any]
+) -> None:
+    """Write report.md, of these lines, and report.json, of these groups, both with title and facts before them."""
+    head = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    (folder / "report.md").write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+    content = _without_nan({"title": title, **facts, "groups": groups})
+    (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _group(
@@ -154,10 +164,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def without_nan(value: Any) -> Any:
-    """The same for JSON, which has no NaN: None for these and for what is infinite."""
+def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
+        return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [without_nan(item) for item in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,12 +1,11 @@
 """Catheters through sequences as a folder: report.md to read, report.json to compute with, every frame in pictures."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cath_training.report import without_nan
+from cath_training.report import save
 from cath_training.timelines import Timeline, draw
 
 
@@ -18,18 +17,17 @@ def write(
 ) -> None:
     """Write report.md, report.json and a picture of each group of sequences; ``facts`` say how to repeat it."""
     folder.mkdir(parents=True, exist_ok=True)
-    content: dict[str, Any] = {"title": title, **facts, "groups": {}}
-    lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    lines: list[str] = []
+    content: dict[str, Any] = {}
     for name, (figures, timelines) in groups.items():
         file = re.sub(r"[^\w-]+", "-", name) + "-timeline.png"
         draw(timelines).savefig(folder / file, dpi=110)
         each = {timeline.name: timeline.figures() for timeline in timelines}
-        content["groups"][name] = {"figures": figures, "sequences": each}
+        content[name] = {"figures": figures, "sequences": each}
         rows = [f"| {key} | {value:.4g} |" for key, value in figures.items()]
         lines += [f"## {name}", "", "| figure | value |", "|---|---|", *rows, "", f"![timeline]({file})", ""]
         lines += [*_table(each), ""]
-    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(without_nan(content), indent=1) + "\n", encoding="utf-8")
+    save(folder, title, facts, lines, content)
 
 
 def _table(each: Mapping[str, dict[str, float]]) -> list[str]:
