@@ -26,7 +26,7 @@ def test_rings_on_a_loop_are_ordered_round_it_also_edge_on(tilt, count):
     rng = np.random.default_rng(3)
     shuffled = rng.permutation(count)
     seen = positions[shuffled] + rng.normal(0, 0.3, (count, 2))
-    (arranged,) = arrangements(seen, line, 8.0)
+    arranged, *_ = arrangements(seen, line, 8.0)
     assert shuffled[arranged.order].tolist() == list(range(count))
     assert arranged.angles is not None
     steps = np.diff(arranged.angles)
@@ -54,9 +54,9 @@ def test_a_loop_that_closes_begins_where_its_gaps_differ_not_where_its_line_begi
     """The closing gap is wider than the others, or narrower; the line begins one electrode of ten beyond the tip."""
     positions, line = loop(count, 0.6, 1.1, covered=covered)
     seen = positions + np.random.default_rng(2).normal(0, 0.2, (count, 2))
-    (arranged,) = arrangements(seen, as_traced(line, 1.1), 8.0)
+    arranged, *_ = arrangements(seen, as_traced(line, 1.1), 8.0)
     assert arranged.order.tolist() == list(range(count))
-    (backwards,) = arrangements(seen[::-1].copy(), as_traced(line, 1.1), 8.0)
+    backwards, *_ = arrangements(seen[::-1].copy(), as_traced(line, 1.1), 8.0)
     assert backwards.order.tolist() == list(range(count))[::-1]
 
 
@@ -78,8 +78,34 @@ def test_another_line_may_tell_the_direction_of_a_loop_whose_own_is_a_ring_alone
     ring, shaft = line[:190], line[196:]
     seen = positions + np.random.default_rng(2).normal(0, 0.2, (count, 2))
     for lines in ([ring, shaft], [ring[::-1], shaft[::-1]]):
-        (arranged,) = arrangements(seen, lines[0], 8.0, lines)
+        arranged, *_ = arrangements(seen, lines[0], 8.0, lines)
         assert arranged.order.tolist() == list(range(count))
+
+
+def test_what_may_lie_on_a_loop_may_also_be_a_bent_catheter_in_the_order_of_its_line():
+    """That costs something; and what is known to be no loop is not ordered round one."""
+    positions, line = loop(10, 0.0, turns=0.95)
+    round_it, along, *_ = arrangements(positions, line, 8.0)
+    assert round_it.rounds is not None
+    assert along.rounds is None
+    assert along.angles is None
+    assert along.order.tolist() == list(range(10))
+    assert along.cost > round_it.cost
+    likeliest, *others = arrangements(positions, line, 8.0, looped=False)
+    assert likeliest.cost == 0.0
+    assert likeliest.order.tolist() == list(range(10))
+    assert all(other.rounds is None for other in others)
+
+
+def test_a_shaft_with_another_catheters_electrodes_does_not_tell_the_direction():
+    """It leaves the loop where its own might, the other way round; its own is not seen."""
+    positions, line = loop(10, 0.6)
+    ring, shaft = line[:190], line[196:]
+    mirrored = shaft * (1.0, -1.0) + (0.0, 500.0)
+    lines = [ring, shaft + np.array((4.0, 0.0)), mirrored]
+    for strangers, first in ((mirrored[20:60:10], 0), (shaft[20:60:10], 9)):
+        arranged, *_ = arrangements(positions, lines[0], 8.0, lines, strangers)
+        assert arranged.order[0] == first
 
 
 def test_flat_and_irregular_loops_raise_nothing():

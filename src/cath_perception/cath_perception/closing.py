@@ -15,12 +15,10 @@ _SLANT, _PAIRS = 0.1, 0.5
 narrow in turns by so much ..."""
 _FEWEST_PAIRED = 12
 """... on loops of so many electrodes at least."""
-_CERTAIN = 8.0
+_CERTAIN = 2.5
 """From there on a difference counts ever less, natural logarithm of odds."""
 _MISSING = 3.0
 """What speaks against an electrode's being missing in a gap."""
-_WIDEST, _WIDER = 0.8, 0.2
-"""The gap where a loop closes is hardly wider than others by more than that, natural logarithm."""
 _IN_PAIR, _PAIRED = 4.0, 0.3
 """What speaks against a loop's closing within a pair, whose gaps' logarithms are so much below the mean at least."""
 _ROUNDS = 3
@@ -43,8 +41,7 @@ def closing(angles: Floats, lengths: Floats, off: float) -> Floats:
     expected, narrow = _expected(logs, angles + gaps / 2.0, spread)
     odd = logs - expected
     ordinary = np.minimum(_against(odd / spread), _MISSING + _against((odd - math.log(2.0)) / spread))
-    closes = 0.5 * (np.maximum(odd - _WIDEST, 0.0) / _WIDER) ** 2 + _IN_PAIR * narrow
-    told = np.roll(ordinary - closes, 1)
+    told = np.roll(ordinary - _IN_PAIR * narrow, 1)
     likeliest: Floats = told - told.max()
     return likeliest
 

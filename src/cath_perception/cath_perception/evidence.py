@@ -9,7 +9,7 @@ from cath_perception.recognition import WORST, Reading, Recognizer
 
 _MEMORY = 20.0
 """The looks that count."""
-_BEST = 8.0
+BEST = 8.0
 """The most that one look at a track counts; ``WORST`` is the least."""
 _STAYS = 1.5
 """A type is changed only for one that is so much likelier."""
@@ -61,7 +61,7 @@ class Evidence:
         """Take in a look; whether it is another type now, or none."""
         self.weight = min(self.weight + 1.0, _MEMORY)
         told = reading.scores + _KNOWN
-        told = told - max(float(told.max()) - _BEST, 0.0)  # as far apart as before
+        told = told - max(float(told.max()) - BEST, 0.0)  # as far apart as before
         self._scores += (np.maximum(told, WORST) - self._scores) / self.weight
         best = int(self._scores.argmax())
         changed = self.kind is None or max(float(self._scores[best]), 0.0) > self._scores[self.kind] + _STAYS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,11 @@ _PASSES, _PASSING = math.radians(120.0), 1.5
 """One that comes, follows the loop for less and goes is rather another's; what speaks against its being this one's."""
 _INSIDE = 1.0
 """What speaks against the shaft's running inside the loop."""
+_STRANGERS, _LIE, _STRANGE = 2, 0.7, 3.0
+"""One that beyond the loop has so many of other catheters' electrodes, so near to it, is another's; what speaks against
+its being this one's."""
+_STRAIGHT, _THROUGH = math.radians(20.0), 3.0
+"""Two exits between which a shaft would turn by less are those of one that goes straight on; what speaks against both."""
 _CHORD = 3.0
 """A shaft leaves in the direction of so much of it."""
 _ENDS = 1.5
@@ -46,12 +51,16 @@ class Exit:
         heading: how much the shaft goes in the direction of growing angles there, -1..1.
         shown: how much of the loop's direction is seen there, 0..1: little where it runs towards the viewer or away.
         score: what speaks for its being the loop's own shaft, 0 or below, natural logarithm of odds.
+        place: ``(2,)`` where that is.
+        outwards: ``(2,)`` unit vector in which the shaft leaves.
     """
 
     angle: float
     heading: float
     shown: float
     score: float
+    place: Floats
+    outwards: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ class _Walk:
 
 
 def clues(
-    lines: Sequence[NDArray[np.floating]], ellipse: Floats, width: float
+    lines: Sequence[NDArray[np.floating]], ellipse: Floats, width: float, strangers: Floats
 ) -> tuple[list[Exit], list[Tip]]:
     """Where shafts leave a loop, and where tips lie on it.
 
@@ -106,6 +115,7 @@ def clues(
         lines: ``(M, 2)`` centrelines of a frame, of the loop's own shaft and of all others, in any direction.
         ellipse: of the loop, as ``fitted`` has it.
         width: of its shaft.
+        strangers: ``(K, 2)`` places of other catheters' electrodes.
     """
     exits, tips = [], []
     for number, line in enumerate(lines):
@@ -117,10 +127,29 @@ def clues(
             passing = _PASSING * (all(leaving) and walk.turn() < _PASSES)
             for side in (0, 1):
                 if leaving[side]:
-                    exits.append(_exit(walk, side, ellipse, passing))
+                    against = passing + _STRANGE * _is_strange(walk, side, strangers)
+                    exits.append(_exit(walk, side, ellipse, against))
                 elif walk.last > walk.first and (tip := _tip(walk, side, lines, number)) is not None:
                     tips.append(tip)
-    return exits, tips
+    return _weighed(exits, width), tips
+
+
+def _weighed(exits: list[Exit], width: float) -> list[Exit]:
+    """The exits, with what speaks against those through which another shaft goes straight on."""
+    pairs = combinations(range(len(exits)), 2)
+    through = {
+        n for one, other in pairs if _are_straight(exits[one], exits[other], width) for n in (one, other)
+    }
+    return [replace(e, score=e.score - _THROUGH) if n in through else e for n, e in enumerate(exits)]
+
+
+def _are_straight(one: Exit, other: Exit, width: float) -> bool:
+    """Whether a shaft that comes in at one exit would go out at the other straight on."""
+    way, least = other.place - one.place, math.cos(_STRAIGHT)
+    far = math.hypot(*way)
+    if far < width:
+        return bool(-(one.outwards @ other.outwards) > least)
+    return bool(min(-(one.outwards @ way), other.outwards @ way) > least * far)
 
 
 def _walks(points: Floats, ellipse: Floats, width: float) -> Iterator[_Walk]:
@@ -143,7 +172,16 @@ def _walks(points: Floats, ellipse: Floats, width: float) -> Iterator[_Walk]:
         yield _Walk(points, arcs, angles, radii, off, int(on[a]), int(on[b - 1]), width)
 
 
-def _exit(walk: _Walk, side: int, ellipse: Floats, passing: float) -> Exit:
+def _is_strange(walk: _Walk, side: int, strangers: Floats) -> bool:
+    """Whether the shaft beyond the loop on that side is the one of other catheters' electrodes."""
+    if not len(strangers):
+        return False
+    low, high = sorted(walk.beyond(side))
+    near = squared_distances(strangers, walk.points[low : high + 1]).min(axis=1) <= (_LIE * walk.width) ** 2
+    return bool(near.sum() >= _STRANGERS)
+
+
+def _exit(walk: _Walk, side: int, ellipse: Floats, against: float) -> Exit:
     at, _ = walk.beyond(side)
     to = walk.reached(at, (1.0 if side else -1.0) * _CHORD * walk.width)
     angle = float(walk.angles[at])
@@ -151,8 +189,11 @@ def _exit(walk: _Walk, side: int, ellipse: Floats, passing: float) -> Exit:
     major, minor = -wide * math.sin(angle), thin * math.cos(angle)
     growing = np.array((major * cos - minor * sin, major * sin + minor * cos))
     ahead = walk.points[to] - walk.points[at]
-    heading = float(growing @ ahead) / max(math.hypot(*growing) * math.hypot(*ahead), 1e-9)
-    return Exit(angle, heading, math.hypot(*growing) / wide, -passing - _INSIDE * bool(walk.radii[to] < 1.0))
+    outwards = ahead / max(math.hypot(*ahead), 1e-9)
+    shown = math.hypot(*growing)
+    heading = float(growing @ outwards) / max(shown, 1e-9)
+    score = -against - _INSIDE * bool(walk.radii[to] < 1.0)
+    return Exit(angle, heading, shown / wide, score, walk.points[at], outwards)
 
 
 def _tip(walk: _Walk, side: int, lines: Sequence[NDArray[np.floating]], number: int) -> Tip | None:

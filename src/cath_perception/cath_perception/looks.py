@@ -25,10 +25,8 @@ Member: TypeAlias = tuple[Track, int]
 
 _MANY = 8
 """Patterns of fewer electrodes are found anywhere."""
-
-
-ON_LOOP = 3.0
-"""What speaks against electrodes on a loop being those of a catheter that is none."""
+_FEWEST = 3
+"""Tracks of fewer electrodes may be no catheters."""
 _REST = 2
 """No pattern is looked for among electrodes on a loop of which it leaves more."""
 
@@ -69,9 +67,15 @@ class View(NamedTuple):
         line = None if track.line is None else track.line.points.astype(np.float64)
         return cls(track, line, lines, others, scale)
 
-    def arrangements(self, slots: NDArray[np.intp]) -> list[Arrangement]:
-        """The orders that some of the track's slots may have."""
-        return arrangements(self.track.places[slots], self.line, self.track.width, self.lines)
+    def arrangements(self, slots: NDArray[np.intp], looped: bool = True) -> list[Arrangement]:
+        """The orders that some of the track's slots may have; ``looped``: whether it may be round a loop."""
+        places = self.track.places[slots]
+        return arrangements(places, self.line, self.track.width, self.lines, self._strangers(), looped)
+
+    def _strangers(self) -> Floats:
+        """``(K, 2)`` places of the electrodes of other catheters."""
+        believed = [other.track.places[other.track.believed] for other in self.others]
+        return np.concatenate([np.empty((0, 2)), *(places for places in believed if len(places) >= _FEWEST)])
 
 
 class Look(NamedTuple):

@@ -16,17 +16,16 @@ from cath_perception.exits import Exit, Tip, clues
 _FEWEST = 6
 _ROUNDNESS = 0.22
 _OPEN = math.radians(150.0)
-_TIP_COUNTS, _TIP_BACKWARDS = 20.0, 0.3
-"""How much it speaks for beginning with an electrode that a shaft's tip is there, and which part of that does if the shaft
-goes on the other way."""
+_TIP_COUNTS, _TIP_BACKWARDS = 4.0, 0.3
+"""How much it speaks for beginning with an electrode that a shaft's end is there (in a model's masks one in five is a tip),
+and which part of that does if the shaft goes on the other way."""
 _BEYOND, _SPREAD = math.radians(40.0), math.radians(37.0)
 """The shaft is seen to leave the loop so far beyond the tip: loops close with 0.92 to 1.1 turns, and then a shaft's width
 must part the two; with its standard deviation."""
-_LEAST, _NOWHERE = -4.0, -8.0
+_LEAST, _NOWHERE = -6.0, -8.0
 """The most that it says against an electrode that the shaft leaves elsewhere, and what it says that none leaves."""
-_OFF, _GAPS = 0.04, 3.0
-"""Electrodes are so many widths from where they are; what the gaps between them say counts so often, as their errors are
-others in every frame, while those of the exits last."""
+_OFF, _GAPS = 0.04, 0.8
+"""Electrodes are so many widths from where they are; what the gaps between them say counts so much beside the exits."""
 _AHEAD = 2.5
 """How much it says that a shaft does not leave straight ahead."""
 
@@ -74,7 +73,11 @@ def on_ring(positions: Floats) -> Floats | None:
 
 
 def round_ring(
-    positions: Floats, angles: Floats, lines: Sequence[NDArray[np.floating]], width: float
+    positions: Floats,
+    angles: Floats,
+    lines: Sequence[NDArray[np.floating]],
+    width: float,
+    strangers: Floats,
 ) -> Arrangement:
     """The likeliest way round for ``(N, 2)`` electrodes at these ``angles`` on a loop.
 
@@ -83,6 +86,7 @@ def round_ring(
     Args:
         lines: ``(M, 2)`` centrelines of the frame, in any direction, the loop's own among them.
         width: of its shaft.
+        strangers: ``(K, 2)`` places of other catheters' electrodes.
     """
     count, ellipse = len(angles), fitted(positions)
     seen = seen_round(positions, ellipse)[0]
@@ -94,7 +98,7 @@ def round_ring(
     # backwards from a start, the tip is the electrode before it
     first = seen[np.concatenate((cyclic, np.roll(cyclic, 1)))]
     ahead = np.repeat((1.0, -1.0), count)
-    exits, tips = clues(lines, ellipse, width)
+    exits, tips = clues(lines, ellipse, width, strangers)
     steps = positions[np.roll(cyclic, -1)] - positions[cyclic]
     gaps = np.tile(closing(seen[cyclic], _lengths(steps), _OFF * width), 2)
     scores = _GAPS * gaps + _before_exit(first, ahead, exits) + _at_tip(first, ahead, tips)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from cath_perception.arrangement import Arrangement
 from cath_perception.evidence import SETTLED_LOOKS, Evidence
 from cath_perception.layout import Filler, Layout, fillers_of
-from cath_perception.looks import ON_LOOP, Look, Points, View, chains, loop_among
+from cath_perception.looks import Look, Points, View, chains, loop_among
 from cath_perception.loops import Ways, going_round, on_ring
+from cath_perception.ordering import ON_LOOP
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, Reading, Recognizer
@@ -250,12 +251,12 @@ class Naming:
 
         ``trying`` a part of the catheter leaves no evidence, and none of its electrodes may be false.
         """
-        track, choices = view.track, view.arrangements(shown)
+        track, choices = view.track, view.arrangements(shown, self.circular or not self.settled)
         if (rounds := choices[0].rounds) is not None:
             best = self._ways.likeliest(track.keys[shown], rounds, max(_ROUND, 1.0 / self.looks), not trying)
             angles = on_ring(track.places[shown])
             assert angles is not None
-            choices = [going_round(track.places[shown], angles, rounds, best)]
+            choices[0] = going_round(track.places[shown], angles, rounds, best)
         patterns = [self._pattern(view, shown, arranged) for arranged in choices]
         readings = [self._recognizer.read(pattern) for pattern in patterns]
         best = max(range(len(choices)), key=lambda n: readings[n].best)

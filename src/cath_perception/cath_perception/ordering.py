@@ -22,40 +22,56 @@ _SHORTER = 2.0
 """Electrodes change places if their way is so many px shorter then."""
 _OTHER_BRANCH, _OFF_LINE_PX = 1.0, 1.5
 """What it costs to put an electrode on a branch that is not the nearest, and an electrode's usual distance from its line."""
+ON_LOOP = 3.0
+"""What speaks against electrodes on a loop being those of a catheter that is none."""
 _HEADING_PX = 6.0
 """A line's direction is taken over so many px on either side."""
 
+_NOBODY = np.empty((0, 2))
+
 
 def arrangements(
-    positions: Floats, line: Floats | None, width: float, lines: Sequence[NDArray[np.floating]] = ()
+    positions: Floats,
+    line: Floats | None,
+    width: float,
+    lines: Sequence[NDArray[np.floating]] = (),
+    strangers: Floats = _NOBODY,
+    looped: bool = True,
 ) -> list[Arrangement]:
     """The orders that ``(N, 2)`` electrodes may have along a ``(M, 2)`` centreline, the likeliest first.
 
-    There are several where the shaft crosses itself at an electrode. Those on a loop are ordered round it, which also
-    holds where it is seen edge-on and its two sides lie over each other; all the frame's centrelines (``lines``, that one
-    alone if they are not given) then tell only direction and beginning. Without a line, or where an electrode is farther
-    off it than the shaft's ``width`` allows, the order given is the only one, neighbours changed where that is shorter.
+    There are several where the shaft crosses itself at an electrode. Those on a loop are first ordered round it (unless they
+    are not ``looped``), which also holds where it is seen edge-on and its two sides lie over each other; all the frame's
+    centrelines (``lines``, that one alone if they are not given) and other catheters' electrodes (``strangers``, ``(K, 2)``)
+    then tell direction and beginning. Without a line, or where an electrode is farther off it than the shaft's ``width``
+    allows, the order given is the only one, neighbours changed where that is shorter.
     """
     if line is None or len(line) < 3:
         return [_untangled(positions)]
-    angles = on_ring(positions)
-    if angles is not None:
-        return [round_ring(positions, angles, lines or (line,), width)]
+    angles = on_ring(positions) if looped else None
+    if angles is None:
+        return _along(positions, line, width) or [_untangled(positions)]
+    ring = round_ring(positions, angles, lines or (line,), width, strangers)
+    return [ring, *_along(positions, line, width, ON_LOOP)]
+
+
+def _along(positions: Floats, line: Floats, width: float, cost: float = 0.0) -> list[Arrangement]:
+    """The orders along a line, which have this ``cost`` or more; none where an electrode is too far off it."""
     places, off, other, farther = _places(positions, line)
     if off.max() > _REACH * width:
-        return [_untangled(positions)]
+        return []
     crossed = np.where(np.isnan(other), np.inf, farther).argsort(kind="stable")
     crossed = crossed[: min(_MOST_CROSSED, int((~np.isnan(other)).sum()))].tolist()
     choices = []
     for taken in range(1 << len(crossed)):
-        chosen, cost = places.copy(), 0.0
+        chosen, against = places.copy(), cost
         for bit, electrode in enumerate(crossed):
             if taken >> bit & 1:
                 chosen[electrode] = other[electrode]
-                cost += _OTHER_BRANCH + float(farther[electrode]) / (2.0 * _OFF_LINE_PX**2)
+                against += _OTHER_BRANCH + float(farther[electrode]) / (2.0 * _OFF_LINE_PX**2)
         order = chosen.argsort(kind="stable")
         along = np.maximum.accumulate(chosen[order] + np.arange(len(order)) * 1e-3)
-        choices.append(Arrangement(order, along, cost, headings=_headings(line, along)))
+        choices.append(Arrangement(order, along, against, headings=_headings(line, along)))
     return choices
 
 

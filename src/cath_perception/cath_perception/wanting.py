@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
-from cath_perception.looks import ON_LOOP, Chain, Look, Member, Other, View, chain_of, chains
+from cath_perception.evidence import BEST
+from cath_perception.looks import Chain, Look, Member, Other, View, chain_of, chains, loop_among
+from cath_perception.ordering import ON_LOOP
 from cath_perception.recognition import SURE, Recognizer
 from cath_perception.track import Track
 
@@ -67,9 +69,14 @@ class Wanting:
 
 
 def _of_many(view: View, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
-    """Chains that look like a catheter of many electrodes, and what speaks for each."""
+    """Chains that look like a catheter of many electrodes, and what speaks for each, no more than a look at a track may say.
+
+    That a loop and another shaft are one line of the mask says nothing, for shafts often cross loops.
+    """
+    loop = len(loop_among(view.track, np.flatnonzero(view.track.believed))) > 0
     for chain in chains(view, recognizer, wider=True):
-        score = chain.look.best - ON_LOOP * chain.looped + _ONE_SHAFT * _on_one_shaft(view, chain)
+        score = min(chain.look.best, BEST) - ON_LOOP * (loop or chain.looped)
+        score += _ONE_SHAFT * (not loop and _on_one_shaft(view, chain))
         if score > _MANY:
             yield score, chain
 
