@@ -62,20 +62,22 @@ class Wanting:
         if look.best < SURE or recognizer.lacking(look.reading):
             free = [other._replace(slots=other.slots[~other.claimed[other.slots]]) for other in view.others]
             left = view._replace(others=free)
-            yield from _of_many(left, recognizer)
+            yield from _of_many(left, look, recognizer)
             yield from ((c.look.best, c) for c in _completed(left, recognizer) if c.look.best > _FEW)
         if (self._looks or self._turn % _CLAIMED_EVERY == 0) and any(o.claimed.any() for o in view.others):
-            yield from _of_many(view, recognizer)
+            yield from _of_many(view, look, recognizer)
 
 
-def _of_many(view: View, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
-    """Chains that look like a catheter of many electrodes, and what speaks for each, no more than a look at a track may say.
+def _of_many(view: View, look: Look, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
+    """Chains that look like a catheter of many electrodes, and what speaks for each.
 
-    That a loop and another shaft are one line of the mask says nothing, for shafts often cross loops.
+    That is no more than looks at the known catheters that it would be made of may say together. That a loop and
+    another shaft are one line of the mask says nothing, for shafts often cross loops.
     """
     loop = len(loop_among(view.track, np.flatnonzero(view.track.believed))) > 0
     for chain in chains(view, recognizer, wider=True):
-        score = min(chain.look.best, BEST) - ON_LOOP * (loop or chain.looped)
+        known = (look.best >= SURE) + sum((_taken(o, chain) & o.claimed).any() for o in view.others)
+        score = min(chain.look.best, BEST * max(known, 1)) - ON_LOOP * (loop or chain.looped)
         score += _ONE_SHAFT * (not loop and _on_one_shaft(view, chain))
         if score > _MANY:
             yield score, chain
