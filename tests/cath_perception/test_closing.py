@@ -19,8 +19,7 @@ def gaps_of(count, closes, *, pairs=1.0, slant=0.0):
 
 
 def told(angles, off=0.5):
-    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
-    return closing(angles, gaps * RADIUS_PX, off)
+    return closing(angles, np.full(len(angles), off / RADIUS_PX))
 
 
 @pytest.mark.parametrize("slant", [0.0, 0.1])
@@ -51,3 +50,12 @@ def test_a_gap_where_an_electrode_is_missing_closes_no_loop():
 def test_gaps_count_less_where_electrodes_are_farther_from_where_they_are():
     angles = gaps_of(10, 1.3)
     assert told(angles, 0.3)[1:].max() < told(angles, 2.0)[1:].max() < 0.0
+
+
+def test_a_gap_counts_less_where_its_electrodes_are_less_well_known_than_others():
+    angles, off = gaps_of(10, 1.3), np.full(10, 0.01)
+    clear = closing(angles, off)
+    off[[0, -1]] = 0.08  # those on both sides of the closing gap
+    doubtful = closing(angles, off)
+    assert clear.argmax() == doubtful.argmax() == 0
+    assert clear[1:].max() < doubtful[1:].max()

@@ -24,7 +24,7 @@ _IN_PAIR, _PAIRED = 4.0, 0.3
 _ROUNDS = 3
 
 
-def closing(angles: Floats, lengths: Floats, off: float) -> Floats:
+def closing(angles: Floats, off: Floats) -> Floats:
     """What speaks for a loop's closing before each of its electrodes, natural logarithm of odds, 0 for the likeliest.
 
     Electrodes are evenly spaced, or in pairs, along the loop from the tip, and the gap where it closes is what is left: it
@@ -32,12 +32,11 @@ def closing(angles: Floats, lengths: Floats, off: float) -> Floats:
 
     Args:
         angles: ``(N,)`` of the electrodes as seen from the loop's axis, increasing; six or more.
-        lengths: ``(N,)`` of the gaps behind them in the image, px.
-        off: standard deviation of the electrodes' distance from where they are, px.
+        off: ``(N,)`` their standard deviation.
     """
     gaps = np.diff(angles, append=angles[0] + math.tau)
     logs = np.log(np.maximum(gaps, 1e-2))
-    spread = np.hypot(_UNEVEN, math.sqrt(2.0) * off / np.maximum(lengths, 1.0))
+    spread = np.hypot(_UNEVEN, np.hypot(off, np.roll(off, -1)) / np.maximum(gaps, 1e-2))
     expected, narrow = _expected(logs, angles + gaps / 2.0, spread)
     odd = logs - expected
     ordinary = np.minimum(_against(odd / spread), _MISSING + _against((odd - math.log(2.0)) / spread))

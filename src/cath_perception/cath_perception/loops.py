@@ -99,8 +99,9 @@ def round_ring(
     first = seen[np.concatenate((cyclic, np.roll(cyclic, 1)))]
     ahead = np.repeat((1.0, -1.0), count)
     exits, tips = clues(lines, ellipse, width, strangers)
-    steps = positions[np.roll(cyclic, -1)] - positions[cyclic]
-    gaps = np.tile(closing(seen[cyclic], _lengths(steps), _OFF * width), 2)
+    round_it = seen[cyclic]
+    off = _OFF * width * np.hypot(np.sin(round_it) / ellipse[3], np.cos(round_it) / ellipse[2])
+    gaps = np.tile(closing(round_it, off), 2)
     scores = _GAPS * gaps + _before_exit(first, ahead, exits) + _at_tip(first, ahead, tips)
     return going_round(positions, angles, Rounds(ranks.argsort(axis=1), scores), int(scores.argmax()))
 

@@ -15,6 +15,10 @@ from cath_perception.trimming import from_tip, without_others
 from cath_perception.types import Catheter, CatheterStatus, Electrode, PerceptionResult
 
 _FILLED_SCORE = 0.5
+_FEWEST = 2
+"""A shaft with fewer electrodes is no electrode catheter: one alone is a lead's, or false."""
+_OFTEN = 0.9
+"""A catheter without a type is shown if it was seen in so much of the last frames."""
 
 
 def reported(
@@ -27,11 +31,9 @@ def reported(
 ) -> PerceptionResult:
     """The result with what is known of its catheters and electrodes; ``fading_s`` is when an unseen one's score is 0."""
     electrodes: dict[tuple[int, int], Electrode] = {}
-    catheters = tuple(
-        _catheter(track, names[track.id], electrodes, time_s, fading_s)
-        for track in tracks
-        if track.mature or (track.early and track.seen_at == time_s)
-    )
+    shown = [track for track in tracks if _is_shown(track, names[track.id], time_s)]
+    every = [_catheter(track, names[track.id], electrodes, time_s, fading_s) for track in shown]
+    catheters = tuple(c for c in every if c.electrodes or c.centerline is not None)
     owners = list(zip(seen.track.tolist(), seen.key.tolist(), strict=True))
     ids = {catheter.id for catheter in catheters}
     named = [
@@ -41,6 +43,12 @@ def reported(
     faint = owners[len(result.electrodes) :]
     named += [electrodes[owner] for owner in faint if owner in electrodes]
     return replace(result, electrodes=tuple(named), catheters=without_others(catheters), faint=())
+
+
+def _is_shown(track: Track, name: Naming, time_s: float) -> bool:
+    """Whether a track is told of: not what has just appeared, nor electrodes without a type that come and go."""
+    lasting = track.mature or (track.early and track.seen_at == time_s)
+    return lasting and (name.type[0] is not None or track.frequency >= _OFTEN or not track.believed.any())
 
 
 def _loose(e: Electrode, catheter: int) -> Electrode:
@@ -63,18 +71,21 @@ def _catheter(
     indices, fillers = name.numbering(tuple(keys))
     columns = (places, track.boxes, track.scores, track.sigmas, track.seen)
     table = list(compress(zip(*(column.tolist() for column in columns), strict=True), believed))
-    made = []
+    made, own = [], {}
     for row, key, index in zip(table, keys, indices, strict=True):
         if index >= 0:
             (x, y), (width, height), sureness, sigma, visible = row
             electrode = Electrode(x, y, width, height, sureness, sigma, track.id, index, visible)
             made.append(electrode)
             if visible:
-                electrodes[track.id, key] = electrode
+                own[track.id, key] = electrode
     for filler in fillers:
         (x, y), (width, height), sureness, sigma, _ = table[keys.index(filler.key)]
         x, y, sureness = x + filler.offset[0], y + filler.offset[1], _FILLED_SCORE * sureness
         made.append(Electrode(x, y, width, height, sureness, sigma, track.id, filler.index, False))
+    if len(made) < _FEWEST:
+        return Catheter(track.id, (), line, score, None, 0.0, track.status)
+    electrodes |= own
     if fillers or not isinstance(indices, range):
         made.sort(key=lambda electrode: electrode.index)
     if line is not None and name.settled and not name.circular and len(made) >= 3 and made[0].index == 0:
