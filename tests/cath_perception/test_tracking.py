@@ -132,7 +132,8 @@ def test_a_single_electrode_is_no_catheter_and_its_shaft_has_none(tracker):
         result = tracker.update(seen(CS, ABLATION, lone), (i + n) * DT)
     (other,) = set(by_id(result)) - set(ids)
     shaft = by_id(result)[other]
-    assert shaft.electrodes == () and shaft.centerline is not None and shaft.type is None
+    assert (shaft.electrodes, shaft.type) == ((), None)
+    assert shaft.centerline is not None
     assert [(e.catheter, e.index) for e in result.electrodes if e.catheter not in ids] == [(other, -1)]
 
 
