@@ -38,7 +38,7 @@ def catheter(electrodes, points, identity=0):
         Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, identity, i)
         for i, e in enumerate(electrodes)
     )
-    return Catheter(identity, named, Centerline(np.asarray(points, np.float32), 8.0), 0.9)
+    return Catheter(identity, named, Centerline(np.asarray(points, np.float32), 8.0, tip_odds=3.0), 0.9)
 
 
 def moved(original, dx, dy, *, identity=None, keep=None):

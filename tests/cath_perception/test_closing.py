@@ -47,6 +47,12 @@ def test_a_gap_where_an_electrode_is_missing_closes_no_loop():
     assert told(angles).argmax() == 0
 
 
+def test_a_false_electrode_between_two_closes_no_loop():
+    angles = gaps_of(10, 1.5)
+    false = np.sort(np.append(angles, angles[4:6].mean()))
+    assert told(false).argmax() == 0
+
+
 def test_gaps_count_less_where_electrodes_are_farther_from_where_they_are():
     angles = gaps_of(10, 1.3)
     assert told(angles, 0.3)[1:].max() < told(angles, 2.0)[1:].max() < 0.0

@@ -19,7 +19,7 @@ from cath_perception.curves import Floats, arc_lengths
 from cath_perception.ends import TANGENT, joined, length_of, reaching_tips
 from cath_perception.rings import find_ring
 from cath_perception.shutters import ends_covered
-from cath_perception.tips import Others, longer_end, tip_is_start
+from cath_perception.tips import Around, Others, longer_end, tip_odds
 from cath_perception.types import Catheter, Centerline, Electrode
 
 # Lengths are in widths of the shaft.
@@ -68,12 +68,13 @@ def group(
     for number, ((shaft, places), mine) in enumerate(zip(laid, owned, strict=True)):
         largest = longer_end([electrodes[i] for i in mine.tolist()], places)
         hidden = next(covered) if len(places) else (False, False)
-        points, places = _from_tip(shaft, places, largest, every.others(number), width, height, hidden)
+        around = Around(every.others(number), (width, height), hidden)
+        points, places, odds = _from_tip(shaft, places, largest, around)
         ordered = mine[places.argsort(kind="stable")].tolist()
         for index, which in enumerate(ordered):
             named[which] = _named(electrodes[which], number, index)
         near = _width_near(positions[mine], shaft.measured, shaft.width)
-        line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width, near)
+        line = Centerline(np.ascontiguousarray(points, dtype=np.float32), shaft.width, near, odds)
         rings = tuple(named[which] for which in ordered)
         catheters.append(Catheter(number, rings, line, _score(shaft, rings)))
     return tuple(named), tuple(catheters)
@@ -228,22 +229,15 @@ def _touches(points: Floats, width: float) -> tuple[float, float, float]:
     return places[0], places[1], arcs[last]
 
 
-def _from_tip(
-    shaft: Trace,
-    along: Floats,
-    largest: int,
-    others: Others,
-    width: int,
-    height: int,
-    hidden: tuple[bool, bool],
-) -> tuple[Floats, Floats]:
-    """The curve and the electrodes' places along it, turned so that the distal tip comes first."""
+def _from_tip(shaft: Trace, along: Floats, largest: int, around: Around) -> tuple[Floats, Floats, float]:
+    """The curve and the electrodes' places along it, turned so that the distal tip comes first; what speaks for that end."""
     length = length_of(shaft)
     if shaft.closed:
-        return _from_gap(shaft.points, along, length)
-    if tip_is_start(shaft, along, length, largest, others, width, height, hidden):
-        return shaft.points, along
-    return shaft.points[::-1], length - along
+        return *_from_gap(shaft.points, along, length), 0.0
+    odds = tip_odds(shaft, along, length, largest, around)
+    if odds >= 0.0:
+        return shaft.points, along, odds
+    return shaft.points[::-1], length - along, -odds
 
 
 def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trace, Floats]:

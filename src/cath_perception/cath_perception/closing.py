@@ -17,8 +17,8 @@ _FEWEST_PAIRED = 12
 """... on loops of so many electrodes at least."""
 _CERTAIN = 2.5
 """From there on a difference counts ever less, natural logarithm of odds."""
-_MISSING = 3.0
-"""What speaks against an electrode's being missing in a gap."""
+_MISSING, _FALSE = 3.0, 4.0
+"""What speaks against an electrode's being missing in a gap, and against a false one between two gaps."""
 _IN_PAIR, _PAIRED = 4.0, 0.3
 """What speaks against a loop's closing within a pair, whose gaps' logarithms are so much below the mean at least."""
 _ROUNDS = 3
@@ -40,6 +40,9 @@ def closing(angles: Floats, off: Floats) -> Floats:
     expected, narrow = _expected(logs, angles + gaps / 2.0, spread)
     odd = logs - expected
     ordinary = np.minimum(_against(odd / spread), _MISSING + _against((odd - math.log(2.0)) / spread))
+    both = np.log(gaps + np.roll(gaps, -1)) - expected
+    halved = np.minimum(_against(both / spread), _against(np.roll(both, 1) / spread))
+    ordinary = np.minimum(ordinary, _FALSE + halved)
     told = np.roll(ordinary - _IN_PAIR * narrow, 1)
     likeliest: Floats = told - told.max()
     return likeliest

@@ -22,6 +22,8 @@ _AT_END = 3.0
 """A catheter's first electrode is so near to its end, in widths of the shaft."""
 _GAP = 1.3
 """Neighbouring electrodes are no farther apart than this part of the widest gap seen."""
+_SURE = 3.0
+"""From such odds on that it begins at the tip a shaft tells as much as it can."""
 _SHARED = 0.5
 """What a frame tells of the tip where another catheter is on the same shaft, beside others."""
 
@@ -133,10 +135,11 @@ def _tip_side(seen: Sightings, shaft: int, track: int, line: Centerline, width: 
     shaft where the track's electrodes are is where its tip is.
     """
     (x, y), (u, v) = line.points[[0, -1]].tolist()
-    return _side(seen.positions, seen.shafts, seen.ranks, seen.track, shaft, track, (x, y, u, v), width)
+    ends, alone = (x, y, u, v), min(line.tip_odds / _SURE, 1.0)
+    return _side(seen.positions, seen.shafts, seen.ranks, seen.track, shaft, track, ends, width, alone)
 
 
-@compiled("(f8[:, ::1], i8[::1], i8[::1], i8[::1], i8, i8, UniTuple(f8, 4), f8)")
+@compiled("(f8[:, ::1], i8[::1], i8[::1], i8[::1], i8, i8, UniTuple(f8, 4), f8, f8)")
 def _side(
     positions: Floats,
     shafts: NDArray[np.intp],
@@ -146,8 +149,9 @@ def _side(
     track: int,
     ends: tuple[float, float, float, float],
     width: float,
+    alone: float,
 ) -> float:
-    """See ``_tip_side``; ``ends``: x, y of the shaft's beginning and end."""
+    """See ``_tip_side``; ``ends``: x, y of the shaft's beginning and end; ``alone``: what it is with no other's there."""
     first, last, others = -1, -1, False
     for n in range(len(shafts)):
         if shafts[n] == shaft:
@@ -156,7 +160,7 @@ def _side(
                 first = n if first < 0 or ranks[n] < ranks[first] else first
                 last = n if last < 0 or ranks[n] > ranks[last] else last
     if not others or first < 0:
-        return 1.0
+        return alone
     at_start = math.hypot(positions[first, 0] - ends[0], positions[first, 1] - ends[1]) <= _AT_END * width
     at_end = math.hypot(positions[last, 0] - ends[2], positions[last, 1] - ends[3]) <= _AT_END * width
     for n in range(len(shafts)):

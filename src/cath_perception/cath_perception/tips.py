@@ -5,74 +5,123 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
 
 from cath_perception.centerline import Trace
 from cath_perception.compiled import compiled
 from cath_perception.curves import Floats
 from cath_perception.types import Electrode
 
-_BORDER = 1.5
-"""An end this near to the image's border, in widths of the shaft, is where the shaft enters ..."""
-_ENTERING = 0.5
-"""... and what that counts against its being the tip, in lengths of the shaft."""
-_LEANS, _LEANING = 1.5, 0.3
-"""An end this near to another shaft, in widths, comes out of that one, and what that counts against its being the tip."""
+# What counts for an end's being the tip is told as the natural logarithm of odds, fitted to synthetic catheters.
+_PART = 4.0
+"""The part of the shaft that lies beyond the electrodes counts so much against an end; half of that where the curve goes on
+at both ends."""
+_BORDER, _ENTERING = 1.5, 2.5
+"""An end this near to the image's border, in widths of the shaft, is where the shaft enters; what counts against it."""
+_COVERED = 1.5
+"""What counts against an end that a shutter covers."""
+_LEANS, _LEANING = 1.5, 1.5
+"""An end this near to another shaft, in widths, comes out of that one, and what that counts against it."""
 _CHORD, _BEYOND, _INSIDE = 2.0, 2.5, 0.5
 """A curve's turn is that between chords so many widths long; it is looked for so far beyond the outermost electrode and so
 far inwards of it."""
 _RUNS_ON = 2.0
-"""Turns count where the curve runs on so many widths at least beyond the electrodes at both ends ..."""
-_TURNING = 0.8
-"""... and what a turn of 1 rad counts for its being at the tip, in lengths of the shaft."""
-_LONG_TIP = 1.36
-"""A tip electrode is this many times as long as the others."""
-_TIP_SIZE = 0.4
-"""What that counts for in finding the tip, in lengths of the shaft."""
+"""A curve goes on at both ends where it does so for so many widths at least beyond the electrodes."""
+_TURNING = 1.8
+"""What a turn of 1 rad counts for the end where it is."""
+_CLEAR_OF, _FAR, _MEASURED = 1.5, 25.0, 5
+"""The width of what a curve goes on over is measured so far beyond the outermost electrode, in widths, up to so far, at so
+many places at least."""
+_OTHER_WIDTH, _MOST_OTHER = 6.0, 0.7
+"""What the logarithm of its ratio to the width at the electrodes counts for an end, and the most of it that does."""
+_LONG_TIP, _LONG = 1.36, 2.0
+"""A tip electrode is this many times as long as the others, and what such a one counts for its end."""
 
 Others = tuple[Floats, int, int]
 """The points of all shafts, and from which one up to which they are a shaft's own."""
 
 
-def tip_is_start(
-    shaft: Trace,
-    along: Floats,
-    length: float,
-    largest: int,
-    others: Others,
-    width: int,
-    height: int,
-    hidden: tuple[bool, bool],
-) -> bool:
-    """Whether a curve's first point is the tip.
+class Around(NamedTuple):
+    """What surrounds a shaft: all shafts, the image's width and height, and whether a shutter hides the shaft's beginning
+    and its end."""
+
+    others: Others
+    size: tuple[int, int]
+    hidden: tuple[bool, bool]
+
+
+def tip_odds(shaft: Trace, along: Floats, length: float, largest: int, around: Around) -> float:
+    """What speaks for the tip being at a curve's first point and not at its last, natural logarithm of odds.
 
     Electrodes (at places ``along`` the ``length``) sit near the tip, one longer than the rest at it (``largest``: as
-    ``longer_end`` says it). The shaft enters at the border of the image (``width`` by ``height``) or where its beginning or
-    end is ``hidden`` by a shutter, or comes out of one of the ``others``, which counts less. A curve that goes on at both
-    ends goes on over another instrument at the tip, and seldom straight on.
+    ``longer_end`` says it). The shaft enters at the border of the image or where its beginning or end is hidden, or comes
+    out of another. A curve that goes on at both ends goes on over another instrument at the tip, which is seldom as wide,
+    and seldom straight on.
     """
     ends = shaft.points[[0, -1]]
-    inset = [min(x, y, width - 1 - x, height - 1 - y) for x, y in ends.tolist()]
+    inset = _inset(ends, around.size)
     if not len(along):
-        return inset[0] >= inset[1]
+        return 1.0 if inset[0] >= inset[1] else -1.0
     first, last = float(along.min()), float(along.max())
-    leaning = _leaning(ends, *others, shaft.width)
-    turns = _turns(shaft.points, length, first, last, shaft.width)
-    start, end = (
-        part + _ENTERING * (covered or edge <= _BORDER * shaft.width) + _LEANING * leans - _TURNING * turn
-        for part, edge, covered, leans, turn in zip(
-            (first / length, 1.0 - last / length), inset, hidden, leaning, turns, strict=True
+    goes_on = min(first, length - last) >= _RUNS_ON * shaft.width
+    leaning = _leaning(ends, *around.others, shaft.width)
+    against = [
+        (0.5 if goes_on else 1.0) * _PART * part
+        + _ENTERING * (edge <= _BORDER * shaft.width)
+        + _COVERED * covered
+        + _LEANING * leans
+        for part, edge, covered, leans in zip(
+            (first / length, 1.0 - last / length), inset, around.hidden, leaning, strict=True
         )
-    )
-    start -= _TIP_SIZE * largest
-    return start < end if start != end else inset[0] >= inset[1]
+    ]
+    odds = against[1] - against[0] + _LONG * largest
+    if goes_on:
+        turns = _turns(shaft.points, length, first, last, shaft.width)
+        other = _other_width(shaft.measured, shaft.points, first, last, shaft.width)
+        odds += _TURNING * (turns[0] - turns[1]) + _OTHER_WIDTH * other
+    return odds or math.copysign(1e-3, inset[0] - inset[1])
+
+
+def _inset(ends: Floats, size: tuple[int, int]) -> list[float]:
+    """How far both ends are from the image's border."""
+    return [min(x, y, size[0] - 1 - x, size[1] - 1 - y) for x, y in ends.tolist()]
+
+
+def _other_width(measured: Floats, points: Floats, first: float, last: float, width: float) -> float:
+    """By how much a curve's width before its electrodes differs more from that at them than its width behind them does,
+    natural logarithm of ratios; 0 where too little was measured."""
+    places = _places(measured, points)
+    near = measured[(places >= first) & (places <= last), 2]
+    before = (places < first - _CLEAR_OF * width) & (places > first - _FAR * width)
+    behind = (places > last + _CLEAR_OF * width) & (places < last + _FAR * width)
+    if min(len(near), before.sum(), behind.sum()) < _MEASURED:
+        return 0.0
+    usual = float(np.median(near))
+    odd = [abs(math.log(float(np.median(measured[there, 2])) / usual)) for there in (before, behind)]
+    return min(odd[0], _MOST_OTHER) - min(odd[1], _MOST_OTHER)
+
+
+@compiled("(f8[:, :], f8[:, :])")
+def _places(measured: Floats, points: Floats) -> Floats:
+    """How far along a curve the points of it nearest to ``(M, 3)`` places are."""
+    arcs, places = np.zeros(len(points)), np.empty(len(measured))
+    for i in range(1, len(points)):
+        arcs[i] = arcs[i - 1] + math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
+    for n in range(len(measured)):
+        nearest, least = 0, np.inf
+        for i in range(len(points)):
+            square = (points[i, 0] - measured[n, 0]) ** 2 + (points[i, 1] - measured[n, 1]) ** 2
+            if square < least:
+                nearest, least = i, square
+        places[n] = arcs[nearest]
+    return places
 
 
 @compiled("(f8[:, :], f8, f8, f8, f8)")
 def _turns(points: Floats, length: float, first: float, last: float, width: float) -> tuple[float, float]:
-    """The sharpest turns (rad) of an evenly spaced curve just before its first electrode and just behind its last one;
-    0 where it ends soon at either end."""
-    if min(first, length - last) < _RUNS_ON * width:
-        return 0.0, 0.0
+    """The sharpest turns (rad) of an evenly spaced curve just before its first electrode and just behind its last one."""
     spacing, turns = length / (len(points) - 1), [0.0, 0.0]
     chord, beyond, inside = (
         int(_CHORD * width / spacing),

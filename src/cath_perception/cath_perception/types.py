@@ -49,11 +49,13 @@ class Centerline:
         points: ``(N, 2)`` float32 x, y in px from the distal tip.
         width: the shaft's, the median along the curve, px.
         at_electrodes: its width near its electrodes, px; 0 where it was not measured there.
+        tip_odds: what speaks for its beginning at the tip rather than at the other end, natural logarithm of odds.
     """
 
     points: NDArray[np.float32]
     width: float
     at_electrodes: float = 0.0
+    tip_odds: float = 0.0
 
     @property
     def thickness(self) -> float:
