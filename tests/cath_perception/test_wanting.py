@@ -45,7 +45,7 @@ def test_lone_electrodes_do_not_make_a_catheter_of_a_few(tracker):
     ]
     for i in range(40):
         result = tracker.update(seen(few, *aside), i * DT)
-    assert [len(c.electrodes) for c in result.catheters] == [3, 1, 1]
+    assert [len(c.electrodes) for c in result.catheters] == [3, 0, 0]
 
 
 def test_two_known_catheters_of_four_become_the_one_of_ten_that_they_are_pieces_of(tracker):

@@ -22,7 +22,7 @@ _DAMPING_S, _LEAST_S = 0.15, 0.02
 _SMOOTHING = 0.2
 _LAST = 20
 """The frames in which it counts how often a track was seen."""
-_FLIP, _SETTLED = -4.0, 30.0
+_FLIP, _SETTLED = -6.0, 30.0
 """The balance of frames that showed the tip at this end at which it is changed to the other, and its greatest value."""
 
 
