@@ -1,7 +1,4 @@
-import numpy as np
-import pytest
-
-from cath_perception.parting import Parting, wider
+from cath_perception.parting import Parting
 
 
 def tried(parting, loop, looks=40):
@@ -10,7 +7,7 @@ def tried(parting, loop, looks=40):
     for _ in range(looks):
         for at, cut in parting.next_cuts(keys, loop):
             places.add(at)
-            parting.note(cut, 0.0, 0.0, 0.0, 1.0)
+            parting.note(cut, 0.0, 0.0, 0.0)
     return places
 
 
@@ -27,21 +24,7 @@ def test_a_cut_that_was_promising_is_given_up_once_it_turns_out_to_lie_on_a_loop
     parting, keys = Parting(), list(range(12))
     for _ in range(5):
         for at, cut in parting.next_cuts(keys, ()):
-            parting.note(cut, *((5.0, 5.0) if at == 6 else (0.0, 0.0)), 0.0, 1.0)
+            parting.note(cut, *((5.0, 5.0) if at == 6 else (0.0, 0.0)), 0.0)
     assert parting.strangers(keys)
     parting.next_cuts(keys, range(12))
     assert not parting.strangers(keys)
-
-
-@pytest.mark.parametrize(("gap", "parted"), [(3.0, False), (5.0, True)])
-def test_electrodes_that_fit_nothing_are_parted_from_a_known_catheter_far_from_them(gap, parted):
-    parting, keys = Parting(), list(range(8))
-    for _ in range(5):
-        for at, cut in parting.next_cuts(keys, ()):
-            parting.note(cut, *((4.0, -4.0) if at == 4 else (-4.0, -4.0)), -4.0, gap if at == 4 else 1.0)
-    assert parting.strangers(keys) == ((4, 5, 6, 7) if parted else ())
-
-
-def test_how_much_wider_a_gap_is_than_all_others():
-    places = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 34.0], [3.0, 44.0]])
-    assert [wider(places, at) for at in (1, 2, 3)] == pytest.approx([5 / 30, 3.0, 1 / 3])

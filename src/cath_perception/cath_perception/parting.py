@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from cath_perception.alignment import Floats
-
 _FEWEST = 3
 """The fewest electrodes that tell a catheter."""
 _AT_ONCE = 3
@@ -16,8 +12,6 @@ _RARE = 5.0
 """What speaks against two catheters on one shaft before looking, natural logarithm of odds."""
 _LEAST, _MOST = 1.5, 8.0
 """What each part must score, and the most of it that counts."""
-_WIDE, _APART = 4.0, 4.0
-"""A gap so many times as wide as all others speaks so much for two catheters; one of them may then look like no type."""
 _LOOKS, _PATIENCE = 3, 5
 """A cut is made after so many looks, and tried no more after so many if they spoke against it."""
 
@@ -44,16 +38,11 @@ class Parting:
         cuts.sort(key=lambda cut: (-max(self._gain(cut[1]), 0.0), self._looks(cut[1])))
         return cuts[:_AT_ONCE]
 
-    def note(self, cut: Cut, first: float, second: float, whole: float, wider: float) -> None:
-        """What a look says: the scores of both parts and of the whole, natural logarithms of odds.
-
-        ``wider``: how many times as wide as the widest other gap the one between the parts is.
-        """
-        gain = -_RARE
-        if min(first, second) >= _LEAST:
-            gain += min(first, _MOST) + min(second, _MOST) - max(whole, 0.0)
-        elif wider > _WIDE:
-            gain += min(max(first, second), _MOST) - max(whole, 0.0) + _APART
+    def note(self, cut: Cut, first: float, second: float, whole: float) -> None:
+        """What a look says: the scores of both parts and of the whole, natural logarithms of odds."""
+        gain = min(first, _MOST) + min(second, _MOST) - max(whole, 0.0) - _RARE
+        if min(first, second) < _LEAST:
+            gain = -_RARE
         looks = self._looks(cut) + 1
         self._gains[cut] = looks, self._gain(cut) + (gain - self._gain(cut)) / looks
 
@@ -78,9 +67,3 @@ class Parting:
 
 def _cuts(keys: Sequence[int]) -> list[tuple[int, Cut]]:
     return [(at, (keys[at - 1], keys[at])) for at in range(_FEWEST, len(keys) - _FEWEST + 1)]
-
-
-def wider(places: Floats, at: int) -> float:
-    """How many times as wide as the widest other gap between ``(N, 2)`` places that before the one ``at`` is."""
-    gaps = np.hypot(*np.diff(places, axis=0).T)
-    return float(gaps[at - 1] / max(np.delete(gaps, at - 1).max(initial=0.0), 1.0))
