@@ -8,7 +8,7 @@ _FEWEST = 3
 """The fewest electrodes that tell a catheter."""
 _AT_ONCE = 3
 """So many cuts are tried in one look."""
-_RARE = 5.0
+_RARE = 7.0
 """What speaks against two catheters on one shaft before looking, natural logarithm of odds."""
 _LEAST, _MOST = 1.5, 8.0
 """What each part must score, and the most of it that counts."""
