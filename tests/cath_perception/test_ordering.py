@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from cath_perception.ordering import arrangements
 
@@ -33,3 +34,11 @@ def test_without_a_line_the_order_given_stays_unless_the_way_is_shorter():
     assert arranged.along.tolist() == [0.0, 10.0, 30.0, 40.0]
     far = np.column_stack((np.arange(0, 40, 2.0), np.full(20, 90.0)))
     assert arrangements(positions, far, 7.0)[0].order.tolist() == [0, 1, 2]
+
+
+def test_how_far_the_line_goes_on_at_both_ends():
+    line = np.column_stack((np.arange(0.0, 101.0, 2.0), np.full(51, 50.0)))
+    (arranged,) = arrangements(np.array([[10.0, 50.0], [30.0, 50.0], [60.0, 51.0]]), line, 7.0)
+    assert arranged.beyond == pytest.approx((10.0, 40.0), abs=0.01)
+    (arranged,) = arrangements(np.array([[10.0, 50.0], [30.0, 50.0], [60.0, 51.0]]), None, 7.0)
+    assert arranged.beyond == (np.inf, np.inf)

@@ -215,6 +215,25 @@ def test_an_electrode_never_seen_is_filled_in_from_the_type(tracker):
     assert [e.index for e in result.electrodes] == kept
 
 
+def test_what_is_never_seen_lies_behind_the_others_where_the_shaft_ends_at_the_first(tracker):
+    for i in range(30):
+        result = tracker.update(seen(moved(CS, 0.5 * i, 0.0, keep=range(8))), i * DT)
+    (cs,) = result.catheters
+    assert [e.visible for e in cs.electrodes] == [True] * 8 + [False] * 2
+    for found, true in zip(cs.electrodes, CS.electrodes, strict=True):
+        assert (found.x, found.y) == pytest.approx((true.x + 0.5 * 29, true.y), abs=2.0)
+
+
+def test_where_the_shaft_goes_on_at_both_ends_it_is_not_told_what_is_never_seen(tracker):
+    x, y = CS.centerline.points[0]
+    ahead = np.arange(60.0, 0.0, -3.0)[:, None] * np.array((-np.cos(0.3), -np.sin(0.3))) + (x, y)
+    longer = catheter(CS.electrodes[:8], np.concatenate((ahead, CS.centerline.points)))
+    for i in range(30):
+        result = tracker.update(seen(longer), i * DT)
+    (cs,) = result.catheters
+    assert [e.visible for e in cs.electrodes] == [True] * 8
+
+
 def test_a_marker_ring_seen_all_the_time_is_no_electrode(tracker):
     last, before = ABLATION.electrodes[3], ABLATION.electrodes[2]
     ring = Electrode(last.x + 3.5 * (last.x - before.x), last.y + 3.5 * (last.y - before.y), 8.0, 8.0, 0.6)

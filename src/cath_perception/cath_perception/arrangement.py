@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ class Arrangement:
         rounds: for those on a loop all ways round it.
         angles: for electrodes on a loop their ``(N,)`` angles in rad on it, seen from its axis; None elsewhere.
         headings: ``(N, 2)`` vectors along the line at each electrode, in that order; None where no line tells them.
+        beyond: how far the line goes on before the first electrode and behind the last one, px; infinite where none tells.
     """
 
     order: NDArray[np.intp]
@@ -38,3 +40,4 @@ class Arrangement:
     angles: Floats | None = None
     rounds: Rounds | None = None
     headings: Floats | None = None
+    beyond: tuple[float, float] = (math.inf, math.inf)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cath_perception.arrangement import Arrangement, Floats
 from cath_perception.compiled import compiled
+from cath_perception.curves import length
 from cath_perception.loops import on_ring, round_ring
 
 _REACH = 1.5
@@ -71,7 +72,8 @@ def _along(positions: Floats, line: Floats, width: float, cost: float = 0.0) -> 
                 against += _OTHER_BRANCH + float(farther[electrode]) / (2.0 * _OFF_LINE_PX**2)
         order = chosen.argsort(kind="stable")
         along = np.maximum.accumulate(chosen[order] + np.arange(len(order)) * 1e-3)
-        choices.append(Arrangement(order, along, against, headings=_headings(line, along)))
+        beyond = float(along[0]), length(line) - float(along[-1])
+        choices.append(Arrangement(order, along, against, headings=_headings(line, along), beyond=beyond))
     return choices
 
 

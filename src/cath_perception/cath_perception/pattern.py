@@ -11,6 +11,9 @@ from cath_perception.arrangement import Arrangement
 from cath_perception.ordering import arrangements
 from cath_perception.types import Catheter
 
+_ENDS = 1.5
+"""A shaft that goes on for so many widths at most ends at its electrode."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
@@ -23,6 +26,7 @@ class Pattern:
         cost: what speaks against the order in itself, natural logarithm of odds.
         angles: for those on a loop their increasing angles on it, rad.
         scale: px per mm by the widths of other catheters that are known; 0 where none is.
+        ends: whether the shaft is seen to end at the first electrode, and at the last one.
     """
 
     along: Floats
@@ -31,20 +35,20 @@ class Pattern:
     cost: float = 0.0
     angles: Floats | None = None
     scale: float = 0.0
+    ends: tuple[bool, bool] = (False, False)
 
     def reversed(self) -> Pattern:
         """The same catheter with its other end taken for the tip."""
         angles = None if self.angles is None else self.angles[-1] - self.angles[::-1]
-        return replace(
-            self, along=self.along[-1] - self.along[::-1], lengths=self.lengths[::-1], angles=angles
-        )
+        along, lengths = self.along[-1] - self.along[::-1], self.lengths[::-1]
+        return replace(self, along=along, lengths=lengths, angles=angles, ends=self.ends[::-1])
 
     def without(self, index: int) -> Pattern:
         """The pattern with one electrode left out."""
         angles = None if self.angles is None else np.delete(self.angles, index)
-        return replace(
-            self, along=np.delete(self.along, index), lengths=np.delete(self.lengths, index), angles=angles
-        )
+        along, lengths = np.delete(self.along, index), np.delete(self.lengths, index)
+        ends = self.ends[0] and index > 0, self.ends[1] and index < len(along)
+        return replace(self, along=along, lengths=lengths, angles=angles, ends=ends)
 
 
 def patterns_of(catheter: Catheter) -> list[Pattern]:
@@ -74,7 +78,8 @@ def pattern(
     step = np.abs(_chords(positions) if arranged.headings is None else arranged.headings)
     # a box of a bar (a, b) at an angle measures |c| a + |s| b by |s| a + |c| b
     lengths = boxes * np.hypot(step[:, 0], step[:, 1]) / np.maximum(step[:, 0] + step[:, 1], 1e-6)
-    return Pattern(arranged.along, lengths, width, arranged.cost, arranged.angles, scale)
+    before, behind = (beyond <= _ENDS * width for beyond in arranged.beyond)
+    return Pattern(arranged.along, lengths, width, arranged.cost, arranged.angles, scale, (before, behind))
 
 
 def _chords(positions: Floats) -> Floats:

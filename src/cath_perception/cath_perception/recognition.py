@@ -18,6 +18,8 @@ from cath_perception.types import Catheter
 _MISSING, _TIP_MISSING, _FALSE = 3.0, 0.5, 3.0
 """Costs, in natural logarithms of odds, of an electrode that was not seen, of its being the tip's, and of one that is
 none."""
+_TIP_SEEN = 2.5
+"""What speaks besides against a tip's missing where the shaft is seen to end."""
 _MOST_MISSING, _MOST_MISSING_OF_SOME, _FEW = 2, 3, 10
 """So many electrodes may be missing; of a pattern of few, or on a loop, which its shape tells besides, one more."""
 WORST = -4.0
@@ -147,6 +149,8 @@ class Recognizer:
             expected = variants.log_gaps, variants.tip_excess, variants.diameter, variants.circle
             every = log_odds(along, lengths, angles, pattern.width, pattern.scale, *expected)
             every -= variants.penalty + pattern.cost
+            if pattern.ends[0]:
+                every -= _TIP_SEEN * (variants.kept[:, 0] > 0)
             best, margins = best_of_kinds(every, variants.kind, variants.template, len(self.types))
             there = np.flatnonzero(best >= 0)
             best = best[there]
