@@ -30,7 +30,7 @@ def test_a_known_catheter_takes_nothing_that_another_needs(tracker):
     next_to_it = straight([2, 5, 2], 4.0, ring=1.2, at=(end.x + 40.0, end.y + 12.0), angle=0.3)
     for i in range(60):
         result = tracker.update(seen(part, next_to_it), i * DT)
-    assert sorted((c.type, len(c.electrodes)) for c in result.catheters) == [
+    assert sorted((c.type, sum(e.visible for e in c.electrodes)) for c in result.catheters) == [
         ("ablation", 4),
         ("coronary_sinus", 8),
     ]

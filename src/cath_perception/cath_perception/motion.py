@@ -130,7 +130,7 @@ class MotionEstimator:
         least = _WHOLE if len(places) >= len(best.electrodes) else _LONG
         enough = max(_MOST * len(best.electrodes), _OF_TYPE * tracker.complete(best.id), FEWEST)
         waiting = self._reference is not None and time_s - self._answered < _PATIENCE_S
-        if waiting or len(places) < enough or self._frames < least:
+        if waiting or len(places) < enough or self._frames < least or tracker.slipped(best.id):
             return False
         again = None if self._reference is None else known_again(self._reference, best.id, places, numbers)
         if again is None:

@@ -61,7 +61,7 @@ class Naming:
         self._parting = Parting()
         self.strangers: tuple[int, ...] = ()
         self.wanting = Wanting()
-        self.shared = self._lost = False
+        self.shared = self._lost = self._reduced = False
 
     @property
     def type(self) -> tuple[str | None, float]:
@@ -283,13 +283,14 @@ class Naming:
         number = int(reading.templates[kind])
         indices = tuple(reading.places[kind].tolist())
         layout = Layout(keys, indices, len(self._recognizer.templates[number].centres), number)
-        if self._lost and len(layout.own) == layout.count:
+        if (self._lost or self._reduced) and len(layout.own) == layout.count:
             self._votes.clear()  # what the others counted is gone, and nothing is missing from this one
         self._votes = {old: votes * _FADING for old, votes in self._votes.items() if votes > 0.1}
         self._votes[layout] = self._votes.get(layout, 0.0) + 1.0
         self.layout = max(self._votes, key=lambda key: self._votes[key])
         slot = set(view.track.keys.tolist())
-        if not slot.issuperset(self.layout.keys):
+        self._reduced = not slot.issuperset(self.layout.keys)
+        if self._reduced:
             kept = [(k, i) for k, i in zip(self.layout.keys, self.layout.indices, strict=True) if k in slot]
             self.layout = replace(
                 self.layout, keys=tuple(k for k, _ in kept), indices=tuple(i for _, i in kept)

@@ -92,24 +92,26 @@ class Shafts:
         return side if trend > 0 else -side
 
 
-def slipped(seen: Sightings, track: int, keys: Sequence[int]) -> bool:
+def slipped(seen: Sightings, track: int, keys: Sequence[int], ends: tuple[bool, bool]) -> bool:
     """Whether the electrodes of a track, whose slots' ``keys`` are in their order, may have been taken for their neighbours.
 
     Something then lies on the shaft beyond the electrode at one end, no farther off than electrodes are from each other,
-    and that at the other end is not seen.
+    and that at the other end is not seen. ``ends``: whether the first key is the catheter's first electrode, and the last
+    one its last.
     """
     mine = np.flatnonzero(seen.track == track)
     row = dict(zip(seen.key[mine].tolist(), mine.tolist(), strict=True))
     found = [row[key] for key in keys if key in row]
-    if len(found) < 2 or (keys[0] in row and keys[-1] in row):
+    there = ends[0] and keys[0] in row, ends[1] and keys[-1] in row
+    if len(found) < 2 or all(there):
         return False
     on_shaft = mine[(seen.shafts[mine] == seen.shafts[found[-1]]) & (seen.shafts[mine] >= 0)]
     others = on_shaft[~np.isin(seen.key[on_shaft], keys)]
     step = _GAP * np.hypot(*np.diff(seen.positions[found], axis=0).T).max()
     forwards = 1 if seen.ranks[found[-1]] > seen.ranks[found[0]] else -1
-    for end, opposite, outwards in ((found[0], keys[-1], -forwards), (found[-1], keys[0], forwards)):
+    for end, opposite, outwards in ((found[0], there[1], -forwards), (found[-1], there[0], forwards)):
         near = np.hypot(*(seen.positions[others] - seen.positions[end]).T) < step
-        if opposite not in row and (near & (outwards * (seen.ranks[others] - seen.ranks[end]) > 0)).any():
+        if not opposite and (near & (outwards * (seen.ranks[others] - seen.ranks[end]) > 0)).any():
             return True
     return False
 

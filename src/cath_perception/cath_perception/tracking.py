@@ -113,8 +113,12 @@ class CatheterTracker:
 
     def slipped(self, identity: int) -> bool:
         """Whether a catheter's electrodes may have been taken for their neighbours in the newest frame; see ``slipped``."""
-        name = self._names.get(identity)
-        return name is not None and self._seen is not None and slipped(self._seen, identity, name.claimed)
+        numbers = self.numbers(identity)
+        if self._seen is None or not numbers:
+            return False
+        told = numbers.values()
+        ends = min(told) == 0, max(told) == self.complete(identity) - 1
+        return slipped(self._seen, identity, tuple(numbers), ends)
 
     def numbers(self, identity: int) -> dict[int, int]:
         """Which electrode of its type, from the tip, each landmark of a catheter is; none before the type is settled."""
