@@ -48,7 +48,8 @@ def reported(
 def _is_shown(track: Track, name: Naming, time_s: float) -> bool:
     """Whether a track is told of: not what has just appeared, nor electrodes without a type that come and go."""
     lasting = track.mature or (track.early and track.seen_at == time_s)
-    return lasting and (name.type[0] is not None or track.frequency >= _OFTEN or not track.believed.any())
+    known = name.settled or name.type[0] is not None
+    return lasting and (known or track.frequency >= _OFTEN or not track.believed.any())
 
 
 def _loose(e: Electrode, catheter: int) -> Electrode:

@@ -34,6 +34,7 @@ _TURNING = 1.8
 _CLEAR_OF, _FAR, _MEASURED = 1.5, 25.0, 5
 """The width of what a curve goes on over is measured so far beyond the outermost electrode, in widths, up to so far, at so
 many places at least."""
+_THINNEST_PX = 0.5
 _OTHER_WIDTH, _MOST_OTHER = 6.0, 0.7
 """What the logarithm of its ratio to the width at the electrodes counts for an end, and the most of it that does."""
 _LONG_TIP, _LONG = 1.36, 2.0
@@ -98,9 +99,11 @@ def _other_width(measured: Floats, points: Floats, first: float, last: float, wi
     behind = (places > last + _CLEAR_OF * width) & (places < last + _FAR * width)
     if min(len(near), before.sum(), behind.sum()) < _MEASURED:
         return 0.0
-    usual = float(np.median(near))
-    odd = [abs(math.log(float(np.median(measured[there, 2])) / usual)) for there in (before, behind)]
-    return min(odd[0], _MOST_OTHER) - min(odd[1], _MOST_OTHER)
+    widths = [
+        max(float(np.median(part)), _THINNEST_PX) for part in (near, measured[before, 2], measured[behind, 2])
+    ]
+    first_odd, last_odd = (min(abs(math.log(other / widths[0])), _MOST_OTHER) for other in widths[1:])
+    return first_odd - last_odd
 
 
 @compiled("(f8[:, :], f8[:, :])")
