@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cath_perception.alignment import squared_distances
 from cath_perception.centerline import Trace
 from cath_perception.compiled import compiled
-from cath_perception.curves import Floats, arc_lengths
+from cath_perception.curves import Floats
 from cath_perception.types import Electrode
 
 # What counts for an end's being the tip is told as the natural logarithm of odds, fitted to synthetic catheters.
@@ -94,7 +93,7 @@ def _inset(ends: Floats, size: tuple[int, int]) -> list[float]:
 def _other_width(measured: Floats, points: Floats, first: float, last: float, width: float) -> float:
     """By how much a curve's width before its electrodes differs more from that at them than its width behind them does,
     natural logarithm of ratios; 0 where too little was measured."""
-    places = arc_lengths(points)[squared_distances(measured[:, :2], points).argmin(axis=1)]
+    places = _places(measured, points)
     near = measured[(places >= first) & (places <= last), 2]
     before = (places < first - _CLEAR_OF * width) & (places > first - _FAR * width)
     behind = (places > last + _CLEAR_OF * width) & (places < last + _FAR * width)
@@ -105,6 +104,22 @@ def _other_width(measured: Floats, points: Floats, first: float, last: float, wi
     ]
     first_odd, last_odd = (min(abs(math.log(other / widths[0])), _MOST_OTHER) for other in widths[1:])
     return first_odd - last_odd
+
+
+@compiled("(f8[:, :], f8[:, :])")
+def _places(measured: Floats, points: Floats) -> Floats:
+    """How far along a curve the points of it nearest to ``(M, 3)`` places are."""
+    arcs, places = np.zeros(len(points)), np.empty(len(measured))
+    for i in range(1, len(points)):
+        arcs[i] = arcs[i - 1] + math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
+    for n in range(len(measured)):
+        nearest, least = 0, np.inf
+        for i in range(len(points)):
+            square = (points[i, 0] - measured[n, 0]) ** 2 + (points[i, 1] - measured[n, 1]) ** 2
+            if square < least:
+                nearest, least = i, square
+        places[n] = arcs[nearest]
+    return places
 
 
 @compiled("(f8[:, :], f8, f8, f8, f8)")
