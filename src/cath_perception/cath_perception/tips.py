@@ -34,9 +34,9 @@ _TURNING = 1.8
 _CLEAR_OF, _FAR, _MEASURED = 1.5, 25.0, 5
 """The width of what a curve goes on over is measured so far beyond the outermost electrode, in widths, up to so far, at so
 many places at least."""
-_THINNEST_PX = 0.5
-_OTHER_WIDTH, _MOST_OTHER = 6.0, 0.7
-"""What the logarithm of its ratio to the width at the electrodes counts for an end, and the most of it that does."""
+_OTHER_WIDTH, _MOST_OTHER, _THINNEST_PX = 6.0, 0.7, 0.5
+"""What the logarithm of its ratio to the width at the electrodes counts for an end, the most of it that does, and the least
+that a width is taken for."""
 _LONG_TIP, _LONG = 1.36, 2.0
 """A tip electrode is this many times as long as the others, and what such a one counts for its end."""
 
