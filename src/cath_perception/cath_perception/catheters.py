@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -16,22 +15,14 @@ from cath_perception.assignment import assign
 from cath_perception.centerline import Trace
 from cath_perception.compiled import compiled
 from cath_perception.curves import Floats, arc_lengths
-from cath_perception.ends import TANGENT, joined, length_of, reaching_tips
+from cath_perception.ends import joined, length_of, reaching_tips
 from cath_perception.rings import find_ring
 from cath_perception.shutters import ends_covered
 from cath_perception.tips import Around, Others, longer_end, tip_odds
 from cath_perception.types import Catheter, Centerline, Electrode
+from cath_perception.winding import entered, from_gap, wound
 
 # Lengths are in widths of the shaft.
-_ENTERS = 4.0
-"""A shaft that ends this near to a ring, in widths, leads into it."""
-_MEETS, _ALONG = 0.5, 0.5
-"""It meets the ring where it is so near to it, and runs into it where the cosine of the angle between them is larger."""
-_RING_ELECTRODES = 5
-"""A loop with fewer electrodes is not taken for a circular catheter's."""
-_WIDER = 1.5
-"""The widest gap in a ring is this many times as wide as the one where it closes and as the two on either side of it (a loop
-seen at a slant has wide and narrow ones), or else the tip is where it closes."""
 _NEAR, _MEASURED = 3.0, 5
 """A shaft's width at its electrodes is that so near to them, if it was measured at so many places there: beyond them the
 centreline may go on along another's shaft."""
@@ -62,7 +53,7 @@ def group(
     positions = np.array([(e.x, e.y) for e in electrodes], dtype=np.float64).reshape(-1, 2)
     shafts, owner, along = _assigned(positions, traces)
     owned = [np.flatnonzero(owner == number) for number in range(len(shafts))]
-    laid = [_wound(*_entered(shaft, along[mine], shafts)) for shaft, mine in zip(shafts, owned, strict=True)]
+    laid = [wound(*entered(shaft, along[mine], shafts)) for shaft, mine in zip(shafts, owned, strict=True)]
     covered = iter(ends_covered(pixels, [shaft for shaft, places in laid if len(places)]))
     named, catheters, every = list(electrodes), [], _Points.of(shafts)
     for number, ((shaft, places), mine) in enumerate(zip(laid, owned, strict=True)):
@@ -179,106 +170,12 @@ def _named(e: Electrode, catheter: int, index: int) -> Electrode:
     return Electrode(e.x, e.y, e.width, e.height, e.score, e.sigma, catheter, index, e.visible)
 
 
-def _wound(shaft: Trace, places: Floats) -> tuple[Trace, Floats]:
-    """A loop that closes on itself may go round further than one sees: then the widest gap between its electrodes
-    lies beyond where it closes, and the curve is run on to there."""
-    if shaft.closed or len(places) < _RING_ELECTRODES:
-        return shaft, places
-    at_end, at_start, end = _touches(shaft.points, shaft.width)
-    for start, points, inner in (
-        (at_end, shaft.points, places),
-        (at_start, shaft.points[::-1], end - places),
-    ):
-        if start < 0.0:
-            continue
-        ring = np.sort(inner[inner >= start])
-        if len(ring) < _RING_ELECTRODES:
-            continue
-        at = arc_lengths(points)
-        length = end - start
-        gaps = np.diff(ring, append=ring[0] + length)
-        widest = int(gaps[:-1].argmax())
-        usual = gaps[[(widest + step) % len(gaps) for step in (-2, -1, 1, 2)] + [-1]].max()
-        if gaps[widest] > _WIDER * usual:
-            stop = float(ring[widest]) + 0.5 * min(float(gaps[widest]), 4.0 * shaft.width)
-            again = points[(at > start) & (at <= stop)]
-            inner = np.where((inner >= start) & (inner <= stop), inner + length, inner)
-            return replace(shaft, points=np.concatenate((points, again))), inner
-    return shaft, places
-
-
-@compiled("(f8[:, :], f8)")
-def _touches(points: Floats, width: float) -> tuple[float, float, float]:
-    """Where along itself a curve comes back to with its end, and with its start, counted from its end; -1 if nowhere. And
-    its length."""
-    last, arcs = len(points) - 1, np.zeros(len(points))
-    for i in range(1, len(points)):
-        x, y = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
-        arcs[i] = arcs[i - 1] + math.sqrt(x * x + y * y)
-    limit = (1.5 * width) ** 2
-    places, squares = [-1.0, -1.0], [limit, limit]
-    for i in range(len(points)):
-        if arcs[i] < arcs[last] - 6.0 * width:
-            square = (points[i, 0] - points[last, 0]) ** 2 + (points[i, 1] - points[last, 1]) ** 2
-            if square < squares[0]:
-                places[0], squares[0] = arcs[i], square
-        if arcs[i] > 6.0 * width:
-            square = (points[i, 0] - points[0, 0]) ** 2 + (points[i, 1] - points[0, 1]) ** 2
-            if square <= squares[1]:  # of two equally near the later, which is the former from the end
-                places[1], squares[1] = arcs[last] - arcs[i], square
-    return places[0], places[1], arcs[last]
-
-
 def _from_tip(shaft: Trace, along: Floats, largest: int, around: Around) -> tuple[Floats, Floats, float]:
     """The curve and the electrodes' places along it, turned so that the distal tip comes first; what speaks for that end."""
     length = length_of(shaft)
     if shaft.closed:
-        return *_from_gap(shaft.points, along, length), 0.0
+        return *from_gap(shaft.points, along, length), 0.0
     odds = tip_odds(shaft, along, length, largest, around)
     if odds >= 0.0:
         return shaft.points, along, odds
     return shaft.points[::-1], length - along, -odds
-
-
-def _entered(ring: Trace, places: Floats, shafts: Sequence[Trace]) -> tuple[Trace, Floats]:
-    """A ring runs, from the tip, against the direction in which another shaft's end runs into it."""
-    if not ring.closed:
-        return ring, places
-    walks = [
-        shaft.points if side else shaft.points[::-1]
-        for shaft in shafts
-        if not shaft.closed
-        for side in (0, 1)
-    ]
-    along = max((_run_in(ring, walk) for walk in walks), key=abs, default=0.0)
-    if along <= 0.0:
-        return ring, places
-    return replace(ring, points=ring.points[::-1]), length_of(ring) - places
-
-
-def _run_in(ring: Trace, walk: Floats) -> float:
-    """How much a shaft that ends at a ring runs along with it where it comes to it, -1 (against it) to 1; 0 where it does
-    not end there, or meets it at too steep an angle. A shaft may go some way along the ring before it ends."""
-    if squared_distances(walk[-1:], ring.points).min() > (_ENTERS * ring.width) ** 2:
-        return 0.0
-    squares = squared_distances(walk, ring.points)
-    nearest, limit = squares.min(axis=1), (_MEETS * ring.width) ** 2
-    met = int((nearest <= limit).argmax()) or len(walk) - 1
-    after = int(squares[met].argmin())
-    inward = walk[met] - walk[max(met - TANGENT, 0)]
-    if nearest[met] > limit and (ring.points[after] - walk[met]) @ inward < 0:
-        return 0.0
-    tangent = ring.points[(after + TANGENT) % len(ring.points)] - ring.points[after - TANGENT]
-    cosine = float(tangent @ inward) / max(float(np.hypot(*tangent) * np.hypot(*inward)), 1e-9)
-    return cosine if abs(cosine) >= _ALONG else 0.0
-
-
-def _from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Floats]:
-    """A ring has no tip: begin after the widest gap between its electrodes."""
-    if not len(along):
-        return points, along
-    places = np.sort(along)
-    gaps = np.diff(places, append=places[0] + length)
-    start = float(places[(int(gaps.argmax()) + 1) % len(places)])
-    first = int(np.searchsorted(arc_lengths(points), start)) % len(points)
-    return np.roll(points, -first, axis=0), (along - start) % length

@@ -20,7 +20,7 @@ _HOP = 4.0
 """Neighbouring electrodes of a run that joins two centrelines are this far apart at most."""
 _TIP_TURN = math.radians(45.0)
 _RUN_TURN = math.radians(100.0)
-TANGENT = 8
+_TANGENT = 8
 """A direction is taken over so many points."""
 
 
@@ -131,5 +131,5 @@ def length_of(shaft: Trace) -> float:
 def direction(points: Floats, side: int) -> Floats:
     """Unit direction in which a curve leaves at its start (0) or end (1)."""
     ordered = points if side else points[::-1]
-    away = ordered[-1] - ordered[max(0, len(ordered) - 1 - TANGENT)]
+    away = ordered[-1] - ordered[max(0, len(ordered) - 1 - _TANGENT)]
     return away / max(float(np.hypot(*away)), 1e-9)

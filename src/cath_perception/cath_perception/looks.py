@@ -23,8 +23,6 @@ Points = NDArray[np.float32]
 Member: TypeAlias = tuple[Track, int]
 """A track and one of its slots."""
 
-_MANY = 8
-"""Patterns of fewer electrodes are found anywhere."""
 _FEWEST = 3
 """Tracks of fewer electrodes may be no catheters."""
 _REST = 2
@@ -122,11 +120,8 @@ def chains(view: View, recognizer: Recognizer, wider: bool = False) -> list[Chai
         (other.track, slot) for other in (view.others if wider else ()) for slot in other.slots.tolist()
     ]
     places = np.array([track.places[slot] for track, slot in names]).reshape(-1, 2)
-    found = set()
-    for template in recognizer.templates:
-        if len(template.centres) >= _MANY and not template.circle:
-            chain = sifted(places, template.centres, view.track.width / template.diameter).tolist()
-            found.add(tuple(chain if chain[:1] < chain[-1:] else chain[::-1]))
+    every = [chain.tolist() for chain in sifted(places, recognizer.many, view.track.width)]
+    found = {tuple(chain if chain[:1] < chain[-1:] else chain[::-1]) for chain in every}
     own = view.track.places[view.track.believed]
     least = len(own) - _REST if on_ring(own) is not None else 3
     made = [chain_of(view, [names[n] for n in chain], recognizer) for chain in found if len(chain) >= least]

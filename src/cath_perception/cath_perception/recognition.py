@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cath_perception.likelihood import best_of_kinds, log_odds
 from cath_perception.pattern import Pattern, patterns_of
+from cath_perception.sifting import Patterns
 from cath_perception.templates import Floats, Template, load_templates
 from cath_perception.types import Catheter
 
@@ -22,6 +23,8 @@ _TIP_SEEN = 2.5
 """What speaks besides against a tip's missing where the shaft is seen to end."""
 _MOST_MISSING, _MOST_MISSING_OF_SOME, _FEW = 2, 3, 10
 """So many electrodes may be missing; of a pattern of few, or on a loop, which its shape tells besides, one more."""
+_MANY = 8
+"""Patterns of fewer electrodes are found anywhere."""
 WORST = -4.0
 """The least that a score counts."""
 SURE = 2.0
@@ -75,10 +78,12 @@ class Recognizer:
     Attributes:
         templates: all patterns.
         types: their names, each once.
+        many: the patterns of many electrodes on no loop, which are looked for among others.
     """
 
     def __init__(self, templates: tuple[Template, ...]) -> None:
         self.templates = templates
+        self.many = Patterns.of([t for t in templates if len(t.centres) >= _MANY and not t.circle])
         self.types = tuple(dict.fromkeys(template.type for template in templates))
         self._variants: dict[int, _Variants | None] = {}
 

@@ -36,17 +36,11 @@ def find_ring(positions: Floats, width: float) -> tuple[NDArray[np.intp], Floats
     """
     if len(positions) < _FEWEST:
         return None
-    positions = np.ascontiguousarray(positions)
-    ellipse = _best(positions, width)
-    if ellipse[0] <= 0.0:
-        return None
-    mine = np.flatnonzero(_on(positions, ellipse, max(_OFF * width, _OFF_PX)))
-    a, b, cos, sin, x, y = ellipse
-    u, v = a * _COSINES, b * _SINES
-    return mine, np.column_stack((x + cos * u - sin * v, y + sin * u + cos * v))
+    mine, ellipse = _found(np.ascontiguousarray(positions), width)
+    return (mine, ellipse) if len(mine) else None
 
 
-@compiled("(f8[:, ::1], f8[::1], f8)")
+@compiled()
 def _on(positions: Floats, ellipse: Floats, tolerance: float) -> NDArray[np.bool_]:
     """Which positions lie within the tolerance (px, to first order) of an ellipse."""
     a, b, cos, sin, x, y = ellipse
@@ -60,7 +54,7 @@ def _on(positions: Floats, ellipse: Floats, tolerance: float) -> NDArray[np.bool
     return on
 
 
-@compiled("(f8[:, ::1], f8)")
+@compiled()
 def _best(positions: Floats, width: float) -> Floats:
     """The ellipse with most electrodes, as ``_laid`` has it; zeros if there is none."""
     near = _neighbours(positions)
@@ -173,3 +167,16 @@ def _is_even(angles: Floats) -> bool:
         total += two / count
         square += two * two / count
     return math.sqrt(max(square - total * total, 0.0)) <= _UNEVEN * total
+
+
+@compiled("(f8[:, ::1], f8)")
+def _found(positions: Floats, width: float) -> tuple[NDArray[np.int64], Floats]:
+    """See ``find_ring``; no electrodes where there is no loop."""
+    a, b, cos, sin, x, y = ellipse = _best(positions, width)
+    points = np.empty((len(_COSINES), 2))
+    if a <= 0.0:
+        return np.empty(0, np.int64), points
+    for n in range(len(points)):
+        u, v = a * _COSINES[n], b * _SINES[n]
+        points[n, 0], points[n, 1] = x + cos * u - sin * v, y + sin * u + cos * v
+    return np.flatnonzero(_on(positions, ellipse, max(_OFF * width, _OFF_PX))), points

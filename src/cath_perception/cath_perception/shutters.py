@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.centerline import Trace
+from cath_perception.compiled import compiled
 
 
 def _points(along: Sequence[float], across: Sequence[float]) -> Floats:
@@ -27,8 +29,9 @@ _AT_END = _points((0.0, 1.0), (-2.0, 2.0))
 """... these at its end ..."""
 _BEYOND = _points((4.0, 6.0), (-1.5, 0.0, 1.5))
 """... and these beyond it."""
-_POINTS = np.concatenate((_BESIDE, _AT_END, _BEYOND))
-_PARTS = np.cumsum((len(_BESIDE), len(_AT_END))) * len(_PATCH)
+_SPOTS = np.repeat(np.concatenate((_BESIDE, _AT_END, _BEYOND)), len(_PATCH), axis=0)
+_AROUND = np.tile(_PATCH, (len(_SPOTS) // len(_PATCH), 1))
+_FIRST, _SECOND = len(_BESIDE) * len(_PATCH), (len(_BESIDE) + len(_AT_END)) * len(_PATCH)
 _EVEN, _DARKER = 0.25, 1.0
 """Behind a shutter brightness varies by less than this part of its deviation before it, and is lower by so many of these."""
 _FALLEN = 0.4
@@ -40,33 +43,46 @@ def ends_covered(pixels: NDArray[Any] | None, shafts: Sequence[Trace]) -> list[t
 
     Pixels may have any range of values; more is brighter.
     """
-    if pixels is None or not shafts:
+    if pixels is None:
         return [(False, False)] * len(shafts)
-    ends = np.array([shaft.points[at] for shaft in shafts for at in (0, -1)])
-    before = np.array([point for shaft in shafts for point in _before_ends(shaft)])
-    ahead = ends - before
-    ahead /= np.maximum(np.hypot(ahead[:, 0], ahead[:, 1]), 1e-9)[:, None]
-    widths = np.repeat([shaft.width for shaft in shafts], 2)
-    beside, at_end, beyond = np.split(_brightness(pixels, ends, ahead, widths), _PARTS, axis=1)
-    spread, bright, dark = beside.std(axis=1), beside.mean(axis=1), beyond.mean(axis=1)
-    shutter = (bright - dark > _DARKER * spread) & (beyond.std(axis=1) < _EVEN * spread)
-    covered = (shutter & (bright - at_end.mean(axis=1) > _FALLEN * (bright - dark))).tolist()
-    return list(zip(covered[::2], covered[1::2], strict=True))
-
-
-def _before_ends(shaft: Trace) -> tuple[Floats, Floats]:
-    """A point of the shaft some widths from its beginning, and one from its end."""
-    spacing = max(float(np.hypot(*(shaft.points[-1] - shaft.points[-2]))), 1e-6)
-    step = min(len(shaft.points) - 1, max(1, round(_HEADING * shaft.width / spacing)))
-    return shaft.points[step], shaft.points[-1 - step]
-
-
-def _brightness(pixels: NDArray[Any], ends: Floats, ahead: Floats, widths: Floats) -> Floats:
-    """``(E, N)`` values around all points, of one after the other."""
-    across = np.column_stack((-ahead[:, 1], ahead[:, 0]))
-    centres = _POINTS @ np.stack((ahead, across), axis=1)
-    spots = ends[:, None, None] + widths[:, None, None, None] * (centres[:, :, None] + _PATCH)
     height, width = pixels.shape
-    places = np.clip(spots + 0.5, 0.0, (width - 1.0, height - 1.0)).astype(np.intp)
-    values = pixels[places[..., 1], places[..., 0]]
-    return values.reshape(len(ends), -1).astype(np.float64)
+    covered = []
+    for shaft in shafts:
+        rows, columns = _looked_at(shaft.points, shaft.width, height, width)
+        covered.append(_behind_shutters(pixels[rows, columns].astype(np.float64)))
+    return covered
+
+
+@compiled("(f8[:, :], f8, i8, i8)")
+def _looked_at(
+    points: Floats, shaft: float, height: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """``(2, N)`` rows and columns of the pixels that tell of a shaft's beginning and of its end; ``shaft``: its width."""
+    rows, columns = np.empty((2, len(_SPOTS)), np.int64), np.empty((2, len(_SPOTS)), np.int64)
+    last = len(points) - 1
+    spacing = math.hypot(points[last, 0] - points[last - 1, 0], points[last, 1] - points[last - 1, 1])
+    step = min(last, max(1, round(_HEADING * shaft / max(spacing, 1e-6))))
+    for side in range(2):
+        end, before = (last, last - step) if side else (0, step)
+        x, y = points[end, 0] - points[before, 0], points[end, 1] - points[before, 1]
+        away = max(math.hypot(x, y), 1e-9)
+        x, y = x / away, y / away
+        for n in range(len(_SPOTS)):
+            along, across = _SPOTS[n]
+            u = points[end, 0] + shaft * (along * x - across * y + _AROUND[n, 0])
+            v = points[end, 1] + shaft * (along * y + across * x + _AROUND[n, 1])
+            columns[side, n] = int(min(max(u + 0.5, 0.0), width - 1.0))
+            rows[side, n] = int(min(max(v + 0.5, 0.0), height - 1.0))
+    return rows, columns
+
+
+@compiled("(f8[:, ::1],)")
+def _behind_shutters(values: Floats) -> tuple[bool, bool]:
+    """Whether a shutter covers each end, by the ``(2, N)`` values of the pixels that tell."""
+    covered = [False, False]
+    for side in range(2):
+        beside, beyond = values[side, :_FIRST], values[side, _SECOND:]
+        spread, fall = beside.std(), beside.mean() - beyond.mean()
+        shutter = fall > _DARKER * spread and beyond.std() < _EVEN * spread
+        covered[side] = shutter and beside.mean() - values[side, _FIRST:_SECOND].mean() > _FALLEN * fall
+    return covered[0], covered[1]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.compiled import compiled
-
-Floats = NDArray[np.float64]
+from cath_perception.templates import Floats, Template
 
 _NEAREST = 6
 """An electrode's neighbours on its catheter are among so many next to it ..."""
 _MISSED = 2
 """... and so many of the pattern's in a row may not be there."""
+_LEFT_OUT = 3
+"""So many at most are left out before and behind those that are there; no pattern is known with more missing."""
 _MISSING = 3.0
 """What each of these costs, natural logarithm of odds."""
 _WANDERS, _POSITION_PX = 0.3, 0.8
@@ -23,25 +26,44 @@ _LONGEST, _SHORTEST = 0.4, -1.6
 """The logarithm of px per mm along the shaft beside that across it, the width."""
 _TURNS, _SHARPEST = math.radians(25.0), math.cos(math.radians(100.0))
 """How much a shaft turns from one gap to the next, and the cosine of the most."""
-_NEVER = 1e9
+_NEVER, _DEAREST = 1e9, 20.0
+"""What is no chain costs more than any, and what no pattern's chain costs."""
 
 
-def sifted(positions: Floats, centres: Floats, across: float) -> NDArray[np.intp]:
-    """Which of ``(N, 2)`` electrodes look most like a pattern's.
+class Patterns(NamedTuple):
+    """Electrode patterns in mm: ``(T, M)`` ``centres`` along the shaft, increasing, of which each has the first ``(T,)``
+    ``counts``, and ``(T,)`` ``diameters``."""
+
+    centres: Floats
+    counts: NDArray[np.int64]
+    diameters: Floats
+
+    @classmethod
+    def of(cls, templates: Sequence[Template]) -> Patterns:
+        """Those of some templates."""
+        counts = [len(template.centres) for template in templates]
+        centres = np.full((len(counts), max(counts, default=0)), np.nan)
+        for row, template in zip(centres, templates, strict=True):
+            row[: len(template.centres)] = template.centres
+        diameters = np.array([template.diameter for template in templates], np.float64)
+        return cls(centres, np.array(counts, np.int64), diameters)
+
+
+def sifted(positions: Floats, patterns: Patterns, width: float) -> list[NDArray[np.intp]]:
+    """Which of ``(N, 2)`` electrodes look most like each pattern's.
 
     Args:
         positions: px.
-        centres: ``(M,)`` of the pattern's electrodes along the shaft in mm, increasing.
-        across: px per mm across the shaft.
+        width: of the shaft, px.
 
     Returns their indices from the pattern's first on; few or none where there is no such pattern. Gaps keep their
     proportion to the pattern's, but for what foreshortening does, which changes smoothly along the shaft, and the shaft
     seldom turns sharply.
     """
     if len(positions) < 3:
-        return np.empty(0, np.intp)
-    chain = _chain(np.ascontiguousarray(positions), centres, math.log(across))
-    return chain if len(np.unique(chain)) == len(chain) else chain[:0]
+        return []
+    chains, lengths = _chains(np.ascontiguousarray(positions), *patterns, width)
+    return [chain[:length] for chain, length in zip(chains, lengths.tolist(), strict=True)]
 
 
 @compiled()
@@ -84,41 +106,59 @@ def _bends(positions: Floats, near: NDArray[np.int64], far: Floats) -> tuple[Flo
     return cost, ratio, sure
 
 
-@compiled("(f8[:, ::1], f8[::1], f8)")
-def _chain(positions: Floats, centres: Floats, across: float) -> NDArray[np.int64]:
-    """See ``sifted``: the cheapest chain of electrodes, the last of each two of which is the pattern's ``j``-th."""
-    near, far = _neighbours(positions)
-    bends, ratios, sure = _bends(positions, near, far)
-    logs = np.log(np.maximum(far, 0.5))
+@compiled()
+def _cheapest(
+    near: NDArray[np.int64],
+    logs: Floats,
+    bends: Floats,
+    ratios: Floats,
+    sure: Floats,
+    centres: Floats,
+    across: float,
+) -> NDArray[np.int64]:
+    """See ``sifted``: the cheapest chain of electrodes, the last of each two of which is the pattern's ``j``-th; ``logs``
+    of the distances, ``across``: of px per mm."""
     count, most = near.shape
     places, leaps = len(centres), _MISSED + 1
-    cost = np.full((places, leaps, count, most), _NEVER)
-    before = np.full((places, leaps, count, most), -1)
-    best, last = _NEVER, (0, 0, 0, 0)
+    cost = np.full(places * leaps * count * most, _NEVER).reshape(places, leaps, count, most)
+    least_of = np.full(places * leaps * count, _NEVER).reshape(places, leaps, count)
+    before = np.empty(cost.shape, np.int64)
+    best, last, changes = _DEAREST, (0, 0, 0, 0), np.empty(leaps)
     for j in range(1, places):
         for leap in range(min(leaps, j)):
             i = j - 1 - leap
             expected = math.log(centres[j] - centres[i])
+            for past in range(min(leaps, i)):
+                changes[past] = expected - math.log(centres[i] - centres[i - 1 - past])
             for b in range(count):
                 for k in range(most):
                     if not _SHORTEST < logs[b, k] - expected - across < _LONGEST:
                         continue
-                    a, least, link = near[b, k], _MISSING * i, -1
+                    start, bound = _MISSING * i if i <= _LEFT_OUT else _NEVER, best - _MISSING * leap
+                    a, least, link = (
+                        near[b, k],
+                        min(start, bound),
+                        -1,
+                    )  # what is not below the bound can only become more
                     for past in range(min(leaps, i)):
-                        change = expected - math.log(centres[i] - centres[i - 1 - past])
+                        if least_of[i, past, a] >= least:
+                            continue
                         for n in range(most):
-                            through = cost[i, past, a, n] + bends[b, k, n]
+                            off = ratios[b, k, n] - changes[past]
+                            through = cost[i, past, a, n] + bends[b, k, n] + off * off * sure[b, k, n]
                             if through < least:
-                                through += (ratios[b, k, n] - change) ** 2 * sure[b, k, n]
-                                if through < least:
-                                    least, link = through, past * most + n
-                    cost[j, leap, b, k], before[j, leap, b, k] = least + _MISSING * leap, link
-                    whole = least + _MISSING * (leap + places - 1 - j)
-                    if whole < best:
+                                least, link = through, past * most + n
+                    if link < 0 and start >= bound:
+                        continue
+                    least += _MISSING * leap
+                    cost[j, leap, b, k], before[j, leap, b, k] = least, link
+                    least_of[j, leap, b] = min(least_of[j, leap, b], least)
+                    whole = least + _MISSING * (places - 1 - j)
+                    if whole < best and places - 1 - j <= _LEFT_OUT:
                         best, last = whole, (j, leap, b, k)
     chain, length = np.empty(places, np.int64), 0
     j, leap, b, k = last
-    while best < _NEVER:
+    while best < _DEAREST:
         chain[length], length = b, length + 1
         link, a = before[j, leap, b, k], near[b, k]
         if link < 0:
@@ -126,3 +166,31 @@ def _chain(positions: Floats, centres: Floats, across: float) -> NDArray[np.int6
             break
         j, leap, b, k = j - 1 - leap, link // most, a, link % most
     return chain[:length][::-1].copy()
+
+
+@compiled()
+def _repeats(chain: NDArray[np.int64]) -> bool:
+    """Whether a chain comes back to an electrode."""
+    for i in range(len(chain)):
+        for j in range(i):
+            if chain[i] == chain[j]:
+                return True
+    return False
+
+
+@compiled("(f8[:, ::1], f8[:, ::1], i8[::1], f8[::1], f8)")
+def _chains(
+    positions: Floats, centres: Floats, counts: NDArray[np.int64], diameters: Floats, width: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """See ``sifted``: the chains, one a row, and how long each is."""
+    near, far = _neighbours(positions)
+    bends, ratios, sure = _bends(positions, near, far)
+    logs = np.log(np.maximum(far, 0.5))
+    chains, lengths = np.empty(centres.shape, np.int64), np.zeros(len(counts), np.int64)
+    for n in range(len(counts)):
+        own = centres[n, : counts[n]]
+        chain = _cheapest(near, logs, bends, ratios, sure, own, math.log(width / diameters[n]))
+        if not _repeats(chain):
+            lengths[n] = len(chain)
+            chains[n, : len(chain)] = chain
+    return chains, lengths

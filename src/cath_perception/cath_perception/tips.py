@@ -61,13 +61,12 @@ def tip_odds(shaft: Trace, along: Floats, length: float, largest: int, around: A
     out of another. A curve that goes on at both ends goes on over another instrument at the tip, which is seldom as wide,
     and seldom straight on.
     """
-    ends = shaft.points[[0, -1]]
-    inset = _inset(ends, around.size)
+    inset = _inset(shaft.points, around.size)
     if not len(along):
         return 1.0 if inset[0] >= inset[1] else -1.0
-    first, last = float(along.min()), float(along.max())
+    first, last = min(places := along.tolist()), max(places)
     goes_on = min(first, length - last) >= _RUNS_ON * shaft.width
-    leaning = _leaning(ends, *around.others, shaft.width)
+    leaning = _leaning(shaft.points, *around.others, shaft.width)
     against = [
         (0.5 if goes_on else 1.0) * _PART * part
         + _ENTERING * (edge <= _BORDER * shaft.width)
@@ -85,41 +84,56 @@ def tip_odds(shaft: Trace, along: Floats, length: float, largest: int, around: A
     return odds or math.copysign(1e-3, inset[0] - inset[1])
 
 
-def _inset(ends: Floats, size: tuple[int, int]) -> list[float]:
-    """How far both ends are from the image's border."""
-    return [min(x, y, size[0] - 1 - x, size[1] - 1 - y) for x, y in ends.tolist()]
+def _inset(points: Floats, size: tuple[int, int]) -> list[float]:
+    """How far both ends of a curve are from the image's border."""
+    ends = points[0].tolist(), points[-1].tolist()
+    return [min(x, y, size[0] - 1 - x, size[1] - 1 - y) for x, y in ends]
 
 
+@compiled()
+def _places(measured: Floats, points: Floats) -> Floats:
+    """How far along a curve the points of it nearest to ``(M, 3)`` places on it are."""
+    arcs, places, longest = np.zeros(len(points)), np.empty(len(measured)), 1e-9
+    for i in range(1, len(points)):
+        step = math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
+        arcs[i], longest = arcs[i - 1] + step, max(longest, step)
+    nearest = 0
+    for n in range(len(measured)):
+        start, least = max(nearest - 2, 0), np.inf  # they follow each other, this way or that
+        for k in range(len(points)):
+            i = (start + k) % len(points)
+            square = (points[i, 0] - measured[n, 0]) ** 2 + (points[i, 1] - measured[n, 1]) ** 2
+            if square < least:
+                nearest, least = i, square
+            elif least <= longest * longest:
+                break
+        places[n] = arcs[nearest]
+    return places
+
+
+@compiled()
+def _width_within(measured: Floats, places: Floats, low: float, high: float) -> float:
+    """The median of the widths measured between two places; NaN where they are too few."""
+    widths, count = np.empty(len(places)), 0
+    for n in range(len(places)):
+        if low <= places[n] <= high:
+            widths[count] = measured[n, 2]
+            count += 1
+    return max(np.median(widths[:count]), _THINNEST_PX) if count >= _MEASURED else np.nan
+
+
+@compiled("(f8[:, :], f8[:, :], f8, f8, f8)")
 def _other_width(measured: Floats, points: Floats, first: float, last: float, width: float) -> float:
     """By how much a curve's width before its electrodes differs more from that at them than its width behind them does,
     natural logarithm of ratios; 0 where too little was measured."""
     places = _places(measured, points)
-    near = measured[(places >= first) & (places <= last), 2]
-    before = (places < first - _CLEAR_OF * width) & (places > first - _FAR * width)
-    behind = (places > last + _CLEAR_OF * width) & (places < last + _FAR * width)
-    if min(len(near), before.sum(), behind.sum()) < _MEASURED:
+    near = _width_within(measured, places, first, last)
+    before = _width_within(measured, places, first - _FAR * width, first - _CLEAR_OF * width)
+    behind = _width_within(measured, places, last + _CLEAR_OF * width, last + _FAR * width)
+    if math.isnan(near + before + behind):
         return 0.0
-    widths = [
-        max(float(np.median(part)), _THINNEST_PX) for part in (near, measured[before, 2], measured[behind, 2])
-    ]
-    first_odd, last_odd = (min(abs(math.log(other / widths[0])), _MOST_OTHER) for other in widths[1:])
-    return first_odd - last_odd
-
-
-@compiled("(f8[:, :], f8[:, :])")
-def _places(measured: Floats, points: Floats) -> Floats:
-    """How far along a curve the points of it nearest to ``(M, 3)`` places are."""
-    arcs, places = np.zeros(len(points)), np.empty(len(measured))
-    for i in range(1, len(points)):
-        arcs[i] = arcs[i - 1] + math.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
-    for n in range(len(measured)):
-        nearest, least = 0, np.inf
-        for i in range(len(points)):
-            square = (points[i, 0] - measured[n, 0]) ** 2 + (points[i, 1] - measured[n, 1]) ** 2
-            if square < least:
-                nearest, least = i, square
-        places[n] = arcs[nearest]
-    return places
+    odd = min(abs(math.log(before / near)), _MOST_OTHER), min(abs(math.log(behind / near)), _MOST_OTHER)
+    return odd[0] - odd[1]
 
 
 @compiled("(f8[:, :], f8, f8, f8, f8)")
@@ -140,15 +154,15 @@ def _turns(points: Floats, length: float, first: float, last: float, width: floa
     return turns[0], turns[1]
 
 
-@compiled("(f8[:, ::1], f8[:, ::1], i8, i8, f8)")
-def _leaning(ends: Floats, points: Floats, first: int, last: int, width: float) -> tuple[bool, bool]:
+@compiled("(f8[:, :], f8[:, ::1], i8, i8, f8)")
+def _leaning(shaft: Floats, points: Floats, first: int, last: int, width: float) -> tuple[bool, bool]:
     """Whether each of a shaft's two ends lies at another shaft: at a point that is none from ``first`` up to ``last``."""
-    at_start, at_end, limit = False, False, (_LEANS * width) ** 2
+    end, at_start, at_end, limit = len(shaft) - 1, False, False, (_LEANS * width) ** 2
     for i in range(len(points)):
         if i < first or i >= last:
             x, y = points[i]
-            at_start |= (ends[0, 0] - x) ** 2 + (ends[0, 1] - y) ** 2 <= limit
-            at_end |= (ends[1, 0] - x) ** 2 + (ends[1, 1] - y) ** 2 <= limit
+            at_start |= (shaft[0, 0] - x) ** 2 + (shaft[0, 1] - y) ** 2 <= limit
+            at_end |= (shaft[end, 0] - x) ** 2 + (shaft[end, 1] - y) ** 2 <= limit
     return at_start, at_end
 
 
