@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from cath_perception.loops import on_ring
+from cath_perception.ellipses import on_ring
 from cath_perception.ordering import arrangements
 
 

@@ -134,20 +134,37 @@ def _by_track(
     places: list[Floats], together: Floats, owner: NDArray[np.intp], known: NDArray[np.bool_], pairs: Pairs
 ) -> Association:
     """Part what was found of all tracks together; ``pairs`` rise with the slots."""
+    starts, firsts, seen = _parts(owner, known, pairs, len(places))
     association = Association([], [])
-    rows, count = pairs[:, 0], len(places)
-    guiding = np.bincount(owner, known, count).tolist()
-    guided = np.bincount(owner[rows], known[rows], count).tolist()
-    stops = np.cumsum([len(place) for place in places])
-    ends = rows.searchsorted(stops).tolist()
-    start = first = 0
-    for n, (stop, last) in enumerate(zip(stops.tolist(), ends, strict=True)):
-        mine = pairs[first:last]
+    parts = zip(
+        places, starts.tolist(), firsts[:-1].tolist(), firsts[1:].tolist(), seen.tolist(), strict=True
+    )
+    for place, start, first, last, there in parts:
+        mine = pairs[first : last if there else first]
         mine[:, 0] -= start
-        association.pairs.append(mine if _is_seen(guided[n], guiding[n]) else mine[:0])
-        association.expected.append(together[start:stop])
-        start, first = stop, last
+        association.pairs.append(mine)
+        association.expected.append(together[start : start + len(place)])
     return association
+
+
+@compiled("(i8[::1], b1[::1], i8[:, :], i8)")
+def _parts(
+    owner: NDArray[np.intp], known: NDArray[np.bool_], pairs: Pairs, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Of ``count`` tracks the first slot of each, its first pair (and the end of all), and whether enough of those that it
+    is found again by are among its pairs to say that it is there."""
+    starts, firsts = np.zeros(count, np.int64), np.zeros(count + 1, np.int64)
+    guiding, guided = np.zeros(count), np.zeros(count)
+    for i in range(len(owner)):
+        guiding[owner[i]] += known[i]
+        for n in range(owner[i] + 1, count):
+            starts[n] += 1
+    for k in range(len(pairs)):
+        n = owner[pairs[k, 0]]
+        guided[n] += known[pairs[k, 0]]
+        firsts[n + 1 :] += 1
+    least = np.where(guiding >= 3.0, 2.0, 1.0)
+    return starts, firsts, guided >= np.maximum(_FEW * guiding, least)
 
 
 @compiled("(f8[:, ::1], f8[:, ::1], f8[::1])")
@@ -172,11 +189,6 @@ def _prefer_main(
         for j in range(len(shafts)):
             if shafts[j] != main[owner[i]]:
                 squares[i, j] += _OTHER_SHAFT * limit[i] * limit[i]
-
-
-def _is_seen(pairs: int, electrodes: int) -> bool:
-    """Whether so many of a track's electrodes are enough to say that it is there."""
-    return pairs >= max(_FEW * electrodes, 2 if electrodes >= 3 else 1)
 
 
 def _searched(

@@ -15,6 +15,9 @@ from cath_perception.curves import Floats
 
 _FLATTEST = 0.05
 _THINNEST_PX = 1.2
+_FEWEST, _ROUNDNESS, _OPEN = 6, 0.22, math.radians(150.0)
+"""Electrodes lie on a loop if they are so many, the deviation of their distances from its axis is no larger than this part
+of the mean, and no gap between them is wider."""
 
 
 @compiled("(f8[:, ::1],)")
@@ -56,3 +59,28 @@ def seen_round(points: Floats, ellipse: Floats) -> tuple[Floats, Floats, Floats]
         major, minor = (x * cos + y * sin) / wide, (y * cos - x * sin) / thin
         angles[n], radii[n], away[n] = math.atan2(minor, major), math.hypot(major, minor), math.hypot(x, y)
     return angles, radii, away
+
+
+@compiled("(f8[:, ::1],)")
+def _angles_on_ring(positions: Floats) -> Floats:
+    """See ``on_ring``; none where they lie on no loop."""
+    ellipse = spread(positions)
+    angles, radii, _ = seen_round(positions, ellipse)
+    if not ellipse[2] > 0.0 or radii.std() > _ROUNDNESS * radii.mean():
+        return angles[:0]
+    ordered = np.sort(angles)
+    opening = ordered[0] + 2.0 * math.pi - ordered[-1]
+    for n in range(1, len(ordered)):
+        opening = max(opening, ordered[n] - ordered[n - 1])
+    return angles if opening < _OPEN else angles[:0]
+
+
+def on_ring(positions: Floats) -> Floats | None:
+    """Angles of ``(N, 2)`` points round the ellipse they lie on, as seen from its axis; None where they do not.
+
+    A circle seen at an angle is an ellipse, which the square root of the points' inverse covariance makes a circle again.
+    """
+    if len(positions) < _FEWEST:
+        return None
+    angles = _angles_on_ring(np.ascontiguousarray(positions))
+    return angles if len(angles) else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats
 from cath_perception.arrangement import Arrangement
-from cath_perception.loops import on_ring
+from cath_perception.ellipses import on_ring
 from cath_perception.ordering import arrangements
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import Reading, Recognizer

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from cath_perception.arrangement import Arrangement, Floats, Rounds
 from cath_perception.closing import closing
-from cath_perception.ellipses import fitted, seen_round, spread
+from cath_perception.ellipses import fitted, seen_round
 from cath_perception.exits import Exit, Tip, clues
 
-_FEWEST = 6
-_ROUNDNESS = 0.22
-_OPEN = math.radians(150.0)
 _TIP_COUNTS, _TIP_BACKWARDS = 4.0, 0.3
 """How much it speaks for beginning with an electrode that a shaft's end is there (in a model's masks one in five is a tip),
 and which part of that does if the shaft goes on the other way."""
@@ -55,21 +52,6 @@ class Ways:
         if keep:
             self._scores.update(ways)
         return max(range(len(names)), key=lambda n: ways[names[n]])
-
-
-def on_ring(positions: Floats) -> Floats | None:
-    """Angles of ``(N, 2)`` points round the ellipse they lie on, as seen from its axis; None where they do not.
-
-    A circle seen at an angle is an ellipse, which the square root of the points' inverse covariance makes a circle again.
-    """
-    if len(positions) < _FEWEST:
-        return None
-    ellipse = spread(positions)
-    angles, radii, _ = seen_round(positions, ellipse)
-    if not ellipse[2] > 0.0 or radii.std() > _ROUNDNESS * radii.mean():
-        return None
-    opening = np.diff(np.sort(angles), append=angles.min() + 2.0 * np.pi).max()
-    return angles if opening < _OPEN else None
 
 
 def round_ring(

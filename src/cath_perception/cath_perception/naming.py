@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.arrangement import Arrangement
+from cath_perception.ellipses import on_ring
 from cath_perception.evidence import SETTLED_LOOKS, Evidence
 from cath_perception.layout import Filler, Layout, fillers_of
 from cath_perception.looks import Look, Points, View, chains, loop_among
-from cath_perception.loops import Ways, going_round, on_ring
+from cath_perception.loops import Ways, going_round
 from cath_perception.ordering import ON_LOOP
 from cath_perception.parting import Parting
 from cath_perception.pattern import Pattern, pattern

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from cath_perception.arrangement import Arrangement, Floats
 from cath_perception.compiled import compiled
 from cath_perception.curves import length
-from cath_perception.loops import on_ring, round_ring
+from cath_perception.ellipses import on_ring
+from cath_perception.loops import round_ring
 
 _REACH = 1.5
 """Electrodes lie so near to their line, in widths of the shaft."""

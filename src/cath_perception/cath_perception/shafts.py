@@ -54,13 +54,9 @@ class Shafts:
         """
         most = [0] * len(self.catheters)
         for track, found in pairs.items():
-            shafts = seen.shafts[found[:, 1]]
-            on = shafts >= 0
-            if not on.any():
+            main, count = _main(found, seen.shafts, tracks[track].aside, len(most))
+            if not count:
                 continue
-            faithful = np.bincount(shafts[on], 1.0 - tracks[track].aside[found[on, 0]])
-            main = int(faithful.argmax())
-            count = int(np.count_nonzero(shafts == main))
             self.main[track] = main
             if count > most[main]:
                 self.owner[main], most[main] = track, count
@@ -114,6 +110,22 @@ def slipped(seen: Sightings, track: int, keys: Sequence[int], ends: tuple[bool, 
         if not opposite and (near & (outwards * (seen.ranks[others] - seen.ranks[end]) > 0)).any():
             return True
     return False
+
+
+@compiled("(i8[:, :], i8[::1], f8[::1], i8)")
+def _main(pairs: Pairs, shafts: NDArray[np.intp], aside: Floats, count: int) -> tuple[int, int]:
+    """Which of ``count`` shafts most of a track's electrodes lie on, and how many; what lay aside before counts less."""
+    on, faithful = np.zeros(count, np.int64), np.zeros(count)
+    for k in range(len(pairs)):
+        slot, row = pairs[k]
+        if shafts[row] >= 0:
+            on[shafts[row]] += 1
+            faithful[shafts[row]] += 1.0 - aside[slot]
+    main = -1
+    for n in range(count):
+        if on[n] > 0 and (main < 0 or faithful[n] > faithful[main]):
+            main = n
+    return main, on[main] if main >= 0 else 0
 
 
 @compiled("(i8[:, :], i8[::1], i8[::1], i8)")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cath_perception.alignment import Floats, squared_distances
+from cath_perception.compiled import compiled
 from cath_perception.sightings import Sightings
 from cath_perception.types import Centerline
 
@@ -110,13 +111,8 @@ class Slots:
 
     def note_order(self, slots: NDArray[np.intp], ranks: Floats, weight: float) -> None:
         """Count evidence (``weight`` 0..1) that ``slots`` lie along the shaft as their ``ranks`` say, and go by all."""
-        before = np.sign(ranks[None, :] - ranks[:, None])
-        at = np.ix_(slots, slots)
-        self.earlier[at] += weight * (before - self.earlier[at])
-        order = (self.earlier < 0).sum(axis=1).argsort(kind="stable")
-        mutual = (self.earlier[at] < 0).sum(axis=1).argsort(kind="stable")
-        order[np.isin(order, slots)] = slots[mutual]  # whatever is between them
-        if (np.diff(order) < 0).any():
+        order = _ordered(self.earlier, slots, ranks, weight)
+        if len(order):
             self.select(order)
 
     def _holds(self, place: Floats) -> bool:
@@ -125,9 +121,7 @@ class Slots:
 
     def extents(self, part: float) -> Floats:
         """``(N,)`` how near to a slot all is the same electrode, px: this part of the reach, or half of a long tip."""
-        sides = self.boxes.max(axis=1, initial=0.0)
-        usual = np.sort(sides)[len(sides) // 2] if len(sides) else 0.0
-        return np.maximum(part * self.reach, np.where(sides > _LONGER * usual, _WITHIN * sides, 0.0))
+        return _extents(self.boxes, part * self.reach)
 
     def _insert(self, values: tuple[Any, ...]) -> int:
         """A slot with the values of all columns but its key, which is returned."""
@@ -161,3 +155,40 @@ class Slots:
             .argmin(axis=0)
         )
         return int(ends[1] > ends[0])
+
+
+@compiled("(f8[:, ::1], f8)")
+def _extents(boxes: Floats, least: float) -> Floats:
+    """See ``Slots.extents``; ``least``: the part of the reach, px."""
+    extents, sides = np.full(len(boxes), least), np.empty(len(boxes))
+    for n in range(len(boxes)):
+        sides[n] = max(boxes[n, 0], boxes[n, 1])
+    usual = np.sort(sides)[len(sides) // 2] if len(sides) else 0.0
+    for n in range(len(boxes)):
+        if sides[n] > _LONGER * usual:
+            extents[n] = max(least, _WITHIN * sides[n])
+    return extents
+
+
+@compiled("(f8[:, ::1], i8[::1], f8[::1], f8)")
+def _ordered(earlier: Floats, slots: NDArray[np.intp], ranks: Floats, weight: float) -> NDArray[np.int64]:
+    """Count evidence in ``earlier``, in place, as ``Slots.note_order`` does; the order of all slots by it, if that is
+    another, else nothing."""
+    mutual = np.zeros(len(slots), np.int64)
+    for i in range(len(slots)):
+        for j in range(len(slots)):
+            before = np.sign(ranks[j] - ranks[i])
+            earlier[slots[i], slots[j]] += weight * (before - earlier[slots[i], slots[j]])
+            mutual[i] += earlier[slots[i], slots[j]] < 0.0
+    later, one_of = np.zeros(len(earlier), np.int64), np.zeros(len(earlier), np.bool_)
+    one_of[slots] = True
+    for i in range(len(earlier)):
+        later[i] = (earlier[i] < 0.0).sum()
+    order, inner = np.argsort(later, kind="mergesort"), np.argsort(mutual, kind="mergesort")
+    taken, risen = 0, True
+    for n in range(len(order)):
+        if one_of[order[n]]:  # whatever is between them
+            order[n] = slots[inner[taken]]
+            taken += 1
+        risen &= n == 0 or order[n] > order[n - 1]
+    return order[:0] if risen else order
