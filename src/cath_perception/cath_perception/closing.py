@@ -47,7 +47,7 @@ def _expected(logs: Floats, middles: Floats, spread: Floats) -> tuple[Floats, Fl
     for _ in range(_ROUNDS):
         odd = (logs - known @ fit) / spread
         weighted = np.ascontiguousarray(known.T * (spread**-2.0 / (1.0 + odd**2 / _CERTAIN)))
-        fit = np.linalg.solve(weighted @ known + prior, weighted @ logs)
+        fit[:] = np.linalg.solve(weighted @ known + prior, weighted @ logs)
     narrow = np.zeros(len(logs))
     for n in range(len(logs) if paired else 0):
         narrow[n] = min(max(-fit[3] * known[n, 3] / _PAIRED, 0.0), 1.0)

@@ -56,10 +56,10 @@ def _order(missed: Track, track: Track, names: Mapping[int, Naming]) -> tuple[Tr
 def _are_one(missed: Track, track: Track, time_s: float) -> bool:
     """Whether most of their electrodes are at the same places, where not both are seen."""
     first, second = _telling(missed), _telling(track)
-    expected = missed.places[first] + missed.drift(time_s)
     fewer, more = sorted((len(first), len(second)))
     if fewer < max(2.0, _SHARED * more):
         return False
+    expected = missed.places[first] + missed.drift(time_s)
     near = squared_distances(expected, track.places[second]) <= missed.reach**2
     both = near & missed.seen[first][:, None] & track.seen[second]
     if both.any():

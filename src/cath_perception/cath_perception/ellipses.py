@@ -51,14 +51,16 @@ def fitted(positions: Floats) -> Floats:
 
 @compiled("(f8[:, :], f8[::1])")
 def seen_round(points: Floats, ellipse: Floats) -> tuple[Floats, Floats, Floats]:
-    """Angle and distance of ``(N, 2)`` points as seen from the ellipse's axis, and their distance from its centre in px."""
-    angles, radii, away = np.zeros(len(points)), np.zeros(len(points)), np.zeros(len(points))
+    """Angle and distance of ``(N, 2)`` points as seen from the ellipse's axis, and how far off it they are, towards its
+    centre or away from it, in px."""
+    angles, radii, off = np.zeros(len(points)), np.zeros(len(points)), np.zeros(len(points))
     u, v, thin, wide, cos, sin = ellipse
     for n in range(len(points) if thin > 0.0 else 0):
         x, y = points[n, 0] - u, points[n, 1] - v
         major, minor = (x * cos + y * sin) / wide, (y * cos - x * sin) / thin
-        angles[n], radii[n], away[n] = math.atan2(minor, major), math.hypot(major, minor), math.hypot(x, y)
-    return angles, radii, away
+        angles[n], radii[n] = math.atan2(minor, major), math.hypot(major, minor)
+        off[n] = abs(1.0 - 1.0 / max(radii[n], 1e-3)) * math.hypot(x, y)
+    return angles, radii, off
 
 
 @compiled("(f8[:, ::1],)")

@@ -40,13 +40,13 @@ def _give_back(
 ) -> None:
     """Electrodes that have been on another catheter's shaft for long become that one's, unless the type claims them."""
     strange = (track.elsewhere > _STRANGE_PIECE) & (track.frames >= MATURE)
-    if not strange.any():
+    if not strange.any() or not (strange := strange & ~names[track.id].claims(track.keys)).any():
         return
     hosts = [known.get(host) for host in track.host.tolist()]
     closed = [
         h is not None and (names[h.id].closed or h.status is not CatheterStatus.DETECTED) for h in hosts
     ]
-    strange &= ~names[track.id].claims(track.keys) & ~np.array(closed)
+    strange &= ~np.array(closed)
     nameless = names[track.id].nameless and np.array(
         [h is not None and names[h.id].type[0] is not None for h in hosts]
     )
@@ -106,7 +106,8 @@ def _free(track: Track, name: Naming, seen: Sightings) -> None:
 def _part(track: Track, name: Naming, seen: Sightings) -> None:
     """Electrodes that read as a second catheter on the shaft are left to it; so are those that have a shaft of their own
     most of the time, unless the type claims them."""
-    _leave(track, [key for key in track.keys.tolist() if key in name.strangers], seen)
+    if name.strangers:
+        _leave(track, [key for key in track.keys.tolist() if key in name.strangers], seen)
     other = track.aside > _STRANGE
     if np.count_nonzero(other) <= _PIECE:
         return

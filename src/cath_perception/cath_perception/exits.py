@@ -154,11 +154,10 @@ def _are_straight(one: Exit, other: Exit, width: float) -> bool:
 
 def _walks(points: Floats, ellipse: Floats, width: float) -> Iterator[_Walk]:
     """The stretches of a line on the loop."""
-    angles, radii, away = seen_round(points, ellipse)
-    off = np.abs(1.0 - 1.0 / np.maximum(radii, 1e-3)) * away
-    limits = np.full(len(off), _ON * width)
-    limits[[0, -1]] = _ENDS_ON * width
-    on = np.flatnonzero(off <= limits)
+    angles, radii, off = seen_round(points, ellipse)
+    is_on = off <= _ON * width
+    is_on[0], is_on[-1] = off[0] <= _ENDS_ON * width, off[-1] <= _ENDS_ON * width
+    on = np.flatnonzero(is_on)
     if not len(on):
         return
     arcs = arc_lengths(points)

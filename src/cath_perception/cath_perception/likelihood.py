@@ -45,7 +45,7 @@ def log_odds(
     scale: float,
     log_gaps: Floats,
     tip_excess: Floats,
-    diameter: Floats,
+    log_diameter: Floats,
     circle: NDArray[np.bool_],
 ) -> Floats:
     """``(K,)`` natural logarithms of the odds of each expected pattern against any pattern.
@@ -56,7 +56,7 @@ def log_odds(
         width: the shaft's, px.
         scale: px per mm by other shafts' widths; 0 where it is not known.
         log_gaps: ``(K, N - 1)`` logarithms of the expected gaps in mm, or on a loop in anything.
-        tip_excess, diameter: ``(K,)`` mm by which the first is longer than the others, and the shaft's.
+        tip_excess, log_diameter: ``(K,)`` mm by which the first is longer than the others, and logarithms of the shaft's mm.
         circle: ``(K,)`` those that only fit a loop.
     """
     count, ring = len(along) - 1, len(angles) > 0 and circle.any()
@@ -65,7 +65,7 @@ def log_odds(
         gap = max(along[i + 1] - along[i], 0.5)
         gaps[i], off[i] = math.log(gap), (_POSITION_PX / gap) ** 2
         middle[i] = (along[i] + along[i + 1]) / 2.0 * (_SHAFT_MM / width)
-    excess = lengths[0] - _lower_median(lengths[1:])
+    wide, excess = math.log(width), lengths[0] - _lower_median(lengths[1:])
     slant = lengths[0] * min(_POSITION_PX / max(along[1] - along[0], 0.5), _MOST_SLANT)
     root, anything = _root(middle, off, _DESIGN_SPREAD), _any_density(gaps, off)
     scores = np.full(len(log_gaps), -np.inf)
@@ -73,7 +73,7 @@ def log_odds(
         if not circle[k]:
             along_shaft = math.exp((gaps[0] - log_gaps[k, 0] + gaps[1] - log_gaps[k, 1]) / 2.0)
             scores[k] = _density(gaps, log_gaps[k], root, room) - anything
-            scores[k] -= _too_long(gaps, log_gaps[k], math.log(width / diameter[k]), off)
+            scores[k] -= _too_long(gaps, log_gaps[k], wide - log_diameter[k], off)
             scores[k] += _tip_density(excess, tip_excess[k], along_shaft, slant) - _ON_RING * ring
     if ring:
         for i in range(count):
@@ -84,7 +84,7 @@ def log_odds(
                 scores[k] = _density(gaps, log_gaps[k], root, room) - anything + _ON_RING
     if scale > 0.0:
         for k in range(len(log_gaps)):
-            scores[k] += _width_density(math.log(width / (diameter[k] * scale)))
+            scores[k] += _width_density(wide - log_diameter[k] - math.log(scale))
     return scores
 
 
@@ -120,8 +120,8 @@ def _lower_median(values: Floats) -> float:
 
 @compiled()
 def _root(middle: Floats, noise: Floats, spread: float) -> Floats:
-    """Cholesky root of the covariance of log scales at places (mm) along the shaft (Matern, 3/2)."""
-    root = np.zeros((len(middle), len(middle)))
+    """Cholesky root of the covariance of log scales at places (mm) along the shaft (Matern, 3/2), see ``_density``."""
+    root = np.zeros((len(middle) + 1, len(middle)))
     for i in range(len(middle)):
         for j in range(i + 1):
             far = abs(middle[i] - middle[j]) * (math.sqrt(3.0) / _SCALE_REACH_MM)
@@ -129,26 +129,30 @@ def _root(middle: Floats, noise: Floats, spread: float) -> Floats:
             for n in range(j):
                 value -= root[i, n] * root[j, n]
             if i == j:
-                root[i, i] = math.sqrt(value + noise[i] + spread * spread)
+                root[i, i] = 1.0 / math.sqrt(value + noise[i] + spread * spread)
+                root[len(middle), 0] -= math.log(root[i, i])
             else:
-                root[i, j] = value / root[j, j]
+                root[i, j] = value * root[j, j]
     return root
 
 
 @compiled()
 def _density(gaps: Floats, expected: Floats, root: Floats, room: Floats) -> float:
-    """Log density but for a constant of a pattern's log scales, smooth along the shaft; ``room`` for as many values."""
+    """Log density but for a constant of a pattern's log scales, smooth along the shaft; ``room`` for as many values.
+
+    ``root``: of their covariance; of its diagonal the inverses and, in the last row, the sum of the logarithms.
+    """
     mean = 0.0
     for i in range(len(gaps)):
         mean += (gaps[i] - expected[i]) / len(gaps)
-    density = 0.0
+    square = 0.0
     for i in range(len(gaps)):
         value = gaps[i] - expected[i] - mean
         for n in range(i):
             value -= root[i, n] * room[n]
-        room[i] = value / root[i, i]
-        density -= 0.5 * room[i] * room[i] + math.log(root[i, i])
-    return density
+        room[i] = value * root[i, i]
+        square += room[i] * room[i]
+    return -0.5 * square - root[len(gaps), 0]
 
 
 @compiled()
@@ -175,7 +179,8 @@ def _too_long(gaps: Floats, expected: Floats, across: float, noise: Floats) -> f
     for i in range(len(gaps)):
         stretch = gaps[i] - expected[i] - across
         mean += stretch / len(gaps)
-        longer += max(stretch - _STRETCHED, 0.0) ** 2 / (2.0 * (_STRETCH_SPREAD**2 + noise[i]))
+        if stretch > _STRETCHED:
+            longer += (stretch - _STRETCHED) ** 2 / (2.0 * (_STRETCH_SPREAD**2 + noise[i]))
     shorter = min(mean - _SHORTENED, 0.0) / _SHORT_SPREAD
     return min(longer, _MOST_STRETCHED) + 0.5 * shorter * shorter
 
@@ -196,6 +201,5 @@ def _tip_density(seen: float, expected_mm: float, scale: float, slant: float) ->
     """
     expected = _TIP_SHOWN * expected_mm * scale
     spread = math.sqrt(_TIP_PX**2 + slant**2 + (_TIP_SPREAD_MM * scale) ** 2 + (_TIP_SPREAD * expected) ** 2)
-    known = -0.5 * ((seen - expected) / spread) ** 2 - math.log(spread)
-    anything = -0.5 * (seen / _ANY_TIP_PX) ** 2 - math.log(_ANY_TIP_PX)
-    return max(known - anything, _LEAST_TIP)
+    off, any_off = (seen - expected) / spread, seen / _ANY_TIP_PX
+    return max(0.5 * (any_off * any_off - off * off) - math.log(spread / _ANY_TIP_PX), _LEAST_TIP)

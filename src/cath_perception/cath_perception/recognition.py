@@ -65,7 +65,7 @@ class _Variants:
     kind: NDArray[np.intp]
     template: NDArray[np.intp]
     circle: NDArray[np.bool_]
-    diameter: Floats
+    log_diameter: Floats
 
 
 class Recognizer:
@@ -151,7 +151,7 @@ class Recognizer:
         if variants is not None:
             angles = _NONE if pattern.angles is None else np.ascontiguousarray(pattern.angles)
             along, lengths = np.ascontiguousarray(pattern.along), np.ascontiguousarray(pattern.lengths)
-            expected = variants.log_gaps, variants.tip_excess, variants.diameter, variants.circle
+            expected = variants.log_gaps, variants.tip_excess, variants.log_diameter, variants.circle
             every = log_odds(along, lengths, angles, pattern.width, pattern.scale, *expected)
             every -= variants.penalty + pattern.cost
             if pattern.ends[0]:
@@ -188,7 +188,7 @@ def _variants(templates: tuple[Template, ...], types: tuple[str, ...], seen: int
                         types.index(template.type),
                         number,
                         template.circle,
-                        template.diameter,
+                        math.log(template.diameter),
                     )
                 )
     if not rows:

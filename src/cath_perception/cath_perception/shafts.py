@@ -61,13 +61,14 @@ class Shafts:
             if count > most[main]:
                 self.owner[main], most[main] = track, count
 
-    def alike(self, unseen: Sequence[tuple[int, Track, Floats]]) -> Iterator[tuple[int, int]]:
-        """Tracks (place, track, shift) whose electrodes are not seen, but whose shaft is: their place and the shaft's."""
+    def alike(self, unseen: Sequence[tuple[int, Track, Floats]]) -> Iterator[tuple[int, int, Floats]]:
+        """Tracks (place, track, shift) whose electrodes are not seen, but whose shaft is: their place, the shaft's and the
+        shift."""
         for place, track, shift in unseen:
             free = [n for n, owner in enumerate(self.owner) if owner < 0]
             apart = [_apart(track.line, self.catheters[n].centerline, shift) for n in free]
             if apart and min(apart) <= track.width:
-                yield place, free[apart.index(min(apart))]
+                yield place, free[apart.index(min(apart))], shift
 
     def line_for(self, place: int, track: Track, pairs: Pairs, seen: Sightings, shift: Floats) -> float:
         """Bring a track's centreline up to date: its shaft's, turned to begin at the tip, or the old one moved along.

@@ -186,12 +186,9 @@ class CatheterTracker:
                     found[n] = Found(pairs, expected)
                     free[pairs[:, 1]] = False
         shafts.give({n: place.pairs for n, place in found.items()}, self._tracks, seen)
-        for n, shaft in shafts.alike(
-            [(n, t, t.drift(time_s)) for n, t in enumerate(self._tracks) if n not in found]
-        ):
-            found[n] = Found(
-                np.empty((0, 2), np.intp), self._tracks[n].places + self._tracks[n].drift(time_s)
-            )
+        unseen = [(n, t, t.drift(time_s)) for n, t in enumerate(self._tracks) if n not in found]
+        for n, shaft, drift in shafts.alike(unseen):
+            found[n] = Found(np.empty((0, 2), np.intp), self._tracks[n].places + drift)
             shafts.owner[shaft] = n
         return found
 

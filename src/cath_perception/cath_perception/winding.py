@@ -128,12 +128,28 @@ def _run_in(ring: Floats, width: float, walk: Floats) -> float:
     return cosine if abs(cosine) >= _ALONG else 0.0
 
 
+@compiled("(f8[:, :], f8[::1], f8)")
 def from_gap(points: Floats, along: Floats, length: float) -> tuple[Floats, Floats]:
-    """A ring has no tip: begin after the widest gap between its electrodes."""
+    """A ring has no tip: begin after the widest gap between its electrodes.
+
+    Args:
+        points: ``(N, 2)`` of the ring.
+        along: ``(M,)`` places of its electrodes on it.
+        length: its own, px.
+
+    Returns points and places from there on.
+    """
     if not len(along):
-        return points, along
+        return points.copy(), along
     places = np.sort(along)
-    gaps = np.diff(places, append=places[0] + length)
-    start = float(places[(int(gaps.argmax()) + 1) % len(places)])
-    first = int(np.searchsorted(arc_lengths(points), start)) % len(points)
-    return np.roll(points, -first, axis=0), (along - start) % length
+    start, widest = places[0], places[0] + length - places[-1]
+    for n in range(len(places) - 1):
+        if places[n + 1] - places[n] > widest:
+            start, widest = places[n + 1], places[n + 1] - places[n]
+    first, arc = 0, 0.0
+    while first < len(points) - 1 and arc < start:
+        first += 1
+        x, y = points[first, 0] - points[first - 1, 0], points[first, 1] - points[first - 1, 1]
+        arc += math.sqrt(x * x + y * y)
+    first = first if arc >= start else 0
+    return np.concatenate((points[first:], points[:first])), (along - start) % length
