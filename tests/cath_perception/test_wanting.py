@@ -63,6 +63,21 @@ def test_two_known_catheters_of_four_become_the_one_of_ten_that_they_are_pieces_
     assert [(e.x, e.y) for e in known[0].electrodes] == [pytest.approx((e.x, e.y)) for e in whole.electrodes]
 
 
+def test_a_known_catheter_of_four_with_one_electrode_more_may_be_a_piece_of_one_of_ten(tracker):
+    """The last five electrodes of a decapolar catheter look like a quadripolar one and another; four more come into view."""
+    gaps, at = [2, 5] * 4 + [2], (150, 250)
+    behind, before = (straight(gaps, at=at, keep=keep) for keep in (range(5, 10), range(1, 5)))
+    for i in range(30):
+        result = tracker.update(seen(behind), i * DT)
+    assert [(c.type, len(c.electrodes)) for c in result.catheters] == [("quadripolar", 4)]
+    line = before.centerline.points
+    last = np.array([(e.x, e.y) for e in before.electrodes[-1:]])
+    part = line[: int(np.hypot(*(line - last).T).argmin()) + 2]
+    for i in range(30, 60):
+        result = tracker.update(seen(catheter(before.electrodes, part), behind), i * DT)
+    assert [c.type for c in result.catheters] == ["coronary_sinus"]
+
+
 def test_two_catheters_of_four_in_a_line_stay_two(tracker):
     first = straight([2, 5, 2], at=(150, 250))
     end = first.electrodes[-1]

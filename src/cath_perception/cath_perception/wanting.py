@@ -59,7 +59,8 @@ class Wanting:
 
     def _offers(self, view: View, look: Look, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
         """What may be had, and how it reads; what others' types claim now and then, as that is seldom wanted."""
-        if look.best < SURE or recognizer.lacking(look.reading):
+        left_out = len(look.slots) < np.count_nonzero(view.track.believed)
+        if look.best < SURE or left_out or recognizer.lacking(look.reading):
             free = [other._replace(slots=other.slots[~other.claimed[other.slots]]) for other in view.others]
             left = view._replace(others=free)
             yield from _of_many(left, look, recognizer)
