@@ -15,7 +15,7 @@ from cath_perception.layout import Filler, Layout, fillers_of
 from cath_perception.looks import Look, Points, View, chains, loop_among
 from cath_perception.loops import Ways, going_round
 from cath_perception.ordering import ON_LOOP
-from cath_perception.parting import Parting
+from cath_perception.parting import Parting, apart
 from cath_perception.pattern import Pattern, pattern
 from cath_perception.recognition import SURE, Reading, Recognizer
 from cath_perception.templates import Template
@@ -208,7 +208,7 @@ class Naming:
         keys = view.track.keys[shown].tolist()
         for at, cut in self._parting.next_cuts(keys, np.searchsorted(shown, loop).tolist()):
             first, second = (self._either_way(view, part) for part in (shown[:at], shown[at:]))
-            self._parting.note(cut, first, second, look.best)
+            self._parting.note(cut, first, second, look.best, apart(view.track.places[shown], at))
         self.strangers = self._parting.strangers(keys)
         self.shared = self.shared or bool(self.strangers)
         return self._parting.undecided(keys)

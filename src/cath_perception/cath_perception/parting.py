@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from cath_perception.alignment import Floats
+from cath_perception.recognition import SURE
+
 _FEWEST = 3
 """The fewest electrodes that tell a catheter."""
 _AT_ONCE = 3
 """So many cuts are tried in one look."""
 _RARE = 7.0
 """What speaks against two catheters on one shaft before looking, natural logarithm of odds."""
+_RARE_APART, _WIDER = 3.0, 3.5
+"""The same where the gap between them is so many times the widest in either, as in no pattern."""
 _LEAST, _MOST = 1.5, 8.0
 """What each part must score, and the most of it that counts."""
 _LOOKS, _PATIENCE = 3, 5
@@ -38,10 +45,10 @@ class Parting:
         cuts.sort(key=lambda cut: (-max(self._gain(cut[1]), 0.0), self._looks(cut[1])))
         return cuts[:_AT_ONCE]
 
-    def note(self, cut: Cut, first: float, second: float, whole: float) -> None:
+    def note(self, cut: Cut, first: float, second: float, whole: float, apart: bool) -> None:
         """What a look says: the scores of both parts and of the whole, natural logarithms of odds."""
-        gain = min(first, _MOST) + min(second, _MOST) - max(whole, 0.0) - _RARE
-        if min(first, second) < _LEAST:
+        gain = min(first, _MOST) + min(second, _MOST) - max(whole, 0.0) - (_RARE_APART if apart else _RARE)
+        if min(first, second) < (SURE if apart else _LEAST):
             gain = -_RARE
         looks = self._looks(cut) + 1
         self._gains[cut] = looks, self._gain(cut) + (gain - self._gain(cut)) / looks
@@ -67,3 +74,9 @@ class Parting:
 
 def _cuts(keys: Sequence[int]) -> list[tuple[int, Cut]]:
     return [(at, (keys[at - 1], keys[at])) for at in range(_FEWEST, len(keys) - _FEWEST + 1)]
+
+
+def apart(places: Floats, at: int) -> bool:
+    """Whether the gap between ``(N, 2)`` electrodes before number ``at`` is far wider than all others."""
+    gaps = np.hypot(*np.diff(places, axis=0).T)
+    return bool(gaps[at - 1] > _WIDER * np.delete(gaps, at - 1).max())
