@@ -30,12 +30,19 @@ def doubles(
     """
     there = [t for t in tracks if t.status is not CatheterStatus.LOST and len(t.keys) >= 2]
     seen = [track.status is CatheterStatus.DETECTED and track.seen.sum() >= 2 for track in there]
+    telling = [_telling(track) for track in there]
     dropped: set[int] = set()
     for n, k in combinations(range(len(there)), 2):
-        missed, track = (there[n], there[k]) if seen[k] else (there[k], there[n])
-        if not (seen[n] or seen[k]) or not dropped.isdisjoint((track.id, missed.id)):
+        fewer, more = sorted((len(telling[n]), len(telling[k])))
+        if not (seen[n] or seen[k]) or fewer < max(2.0, _SHARED * more):
             continue
-        if _may_be_one(names[missed.id], names[track.id]) and _are_one(missed, track, time_s):
+        first, second = (n, k) if seen[k] else (k, n)
+        missed, track = there[first], there[second]
+        if not dropped.isdisjoint((track.id, missed.id)) or not _may_be_one(
+            names[missed.id], names[track.id]
+        ):
+            continue
+        if _are_one(missed, track, telling[first], telling[second], time_s):
             kept, other = _order(missed, track, names)
             dropped.add(other.id)
             yield kept, other
@@ -53,19 +60,18 @@ def _order(missed: Track, track: Track, names: Mapping[int, Naming]) -> tuple[Tr
     return (missed, track) if names[missed.id].settled else (track, missed)
 
 
-def _are_one(missed: Track, track: Track, time_s: float) -> bool:
-    """Whether most of their electrodes are at the same places, where not both are seen."""
-    first, second = _telling(missed), _telling(track)
-    fewer, more = sorted((len(first), len(second)))
-    if fewer < max(2.0, _SHARED * more):
-        return False
+def _are_one(
+    missed: Track, track: Track, first: NDArray[np.intp], second: NDArray[np.intp], time_s: float
+) -> bool:
+    """Whether most of the slots that tell where they are (``first``, ``second``) are at the same places, where not both are
+    seen."""
     expected = missed.places[first] + missed.drift(time_s)
     near = squared_distances(expected, track.places[second]) <= missed.reach**2
     both = near & missed.seen[first][:, None] & track.seen[second]
     if both.any():
         return False
     shared = min(near.any(axis=1).sum(), near.any(axis=0).sum())
-    return bool(shared >= _SHARED * more)
+    return bool(shared >= _SHARED * max(len(first), len(second)))
 
 
 def _telling(track: Track) -> NDArray[np.intp]:

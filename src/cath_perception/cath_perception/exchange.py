@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cath_perception.alignment import mutual_pairs, squared_distances
+from cath_perception.alignment import Floats, mutual_pairs, squared_distances
+from cath_perception.compiled import compiled
 from cath_perception.counting import MATURE
 from cath_perception.naming import Naming
 from cath_perception.sightings import Sightings
@@ -39,8 +40,11 @@ def _give_back(
     track: Track, known: Mapping[int, Track], names: Mapping[int, Naming], seen: Sightings
 ) -> None:
     """Electrodes that have been on another catheter's shaft for long become that one's, unless the type claims them."""
+    if not _lasting(track.elsewhere, track.frames, _STRANGE_PIECE, MATURE):
+        return
     strange = (track.elsewhere > _STRANGE_PIECE) & (track.frames >= MATURE)
-    if not strange.any() or not (strange := strange & ~names[track.id].claims(track.keys)).any():
+    strange &= ~names[track.id].claims(track.keys)
+    if not strange.any():
         return
     hosts = [known.get(host) for host in track.host.tolist()]
     closed = [
@@ -108,12 +112,20 @@ def _part(track: Track, name: Naming, seen: Sightings) -> None:
     most of the time, unless the type claims them."""
     if name.strangers:
         _leave(track, [key for key in track.keys.tolist() if key in name.strangers], seen)
-    other = track.aside > _STRANGE
-    if np.count_nonzero(other) <= _PIECE:
+    if _lasting(track.aside, track.frames, _STRANGE, MATURE) <= _PIECE:
         return
-    other &= (track.frames >= MATURE) & track.believed & ~name.claims(track.keys)
+    other = (track.aside > _STRANGE) & (track.frames >= MATURE) & track.believed & ~name.claims(track.keys)
     if np.count_nonzero(other) > _PIECE:
         _leave(track, track.keys[other].tolist(), seen)
+
+
+@compiled("(f8[::1], f8[::1], f8, i8)")
+def _lasting(share: Floats, frames: Floats, least: float, mature: int) -> int:
+    """How many slots, known for so many frames, were somewhere in more than this part of the last ones."""
+    count = 0
+    for n in range(len(share)):
+        count += share[n] > least and frames[n] >= mature
+    return count
 
 
 def _leave(track: Track, keys: Sequence[int], seen: Sightings) -> None:

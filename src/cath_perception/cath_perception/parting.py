@@ -46,7 +46,7 @@ class Parting:
         return cuts[:_AT_ONCE]
 
     def note(self, cut: Cut, first: float, second: float, whole: float, apart: bool) -> None:
-        """What a look says: the scores of both parts and of the whole, natural logarithms of odds."""
+        """What a look says: the scores of both parts and of the whole, natural logarithms of odds; ``apart``: see there."""
         gain = min(first, _MOST) + min(second, _MOST) - max(whole, 0.0) - (_RARE_APART if apart else _RARE)
         if min(first, second) < (SURE if apart else _LEAST):
             gain = -_RARE

@@ -237,10 +237,12 @@ class CatheterTracker:
         """A track for every shaft that is no known catheter's and no piece of one, and for what a closed one leaves."""
         for shaft, catheter in enumerate(shafts.catheters):
             owner = shafts.owner[shaft]
+            if owner >= 0 and not self._names[self._tracks[owner].id].closed:
+                continue
             mine = seen.shafts == shaft
             new = np.flatnonzero(mine & (seen.track < 0))
             if owner >= 0:
-                if len(new) < _FEWEST or not self._names[self._tracks[owner].id].closed:
+                if len(new) < _FEWEST:
                     continue
             elif mine.sum() - len(new) >= max(2.0, _SHARE_OF_PIECE * mine.sum()):
                 continue
