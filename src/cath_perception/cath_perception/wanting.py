@@ -27,6 +27,8 @@ _CLAIMED_EVERY = 3
 _BEND = math.cos(math.radians(60.0))
 """A way through few electrodes bends less than that at each."""
 _SMALLEST, _FEWEST = 4, 3
+_WHOLE = 10
+"""So many electrodes that fit a type, with none missing, are no piece of another catheter."""
 
 
 class Wanting:
@@ -60,7 +62,10 @@ class Wanting:
     def _offers(self, view: View, look: Look, recognizer: Recognizer) -> Iterator[tuple[float, Chain]]:
         """What may be had, and how it reads; what others' types claim now and then, as that is seldom wanted."""
         left_out = len(look.slots) < np.count_nonzero(view.track.believed)
-        if look.best < SURE or left_out or recognizer.lacking(look.reading):
+        incomplete = look.best < SURE or left_out or recognizer.lacking(look.reading)
+        if not incomplete and len(look.slots) >= _WHOLE:
+            return
+        if incomplete:
             free = [other._replace(slots=other.slots[~other.claimed[other.slots]]) for other in view.others]
             left = view._replace(others=free)
             yield from _of_many(left, look, recognizer)
