@@ -39,7 +39,7 @@ PACKAGES = (
     "onnxruntime",
     "numpy",
     "opencv-python-headless",
-    "scikit-image",
+    "numba",
     "ros-rclpy",
     "cath_perception",
 )

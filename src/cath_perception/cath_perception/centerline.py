@@ -69,8 +69,7 @@ def trace_centerlines(
     if not len(skeleton):
         return []
     distance: NDArray[Any] = cv2.distanceTransform(mask[1:-1, 1:-1], cv2.DIST_L2, 5)
-    row, column = np.divmod(skeleton, mask.shape[1])
-    radius = float(np.median(distance[row - 1, column - 1]))
+    radius = _radius(distance, skeleton)
     paths = graph_paths(skeleton_graph(skeleton, distance))
     paths = replace(paths, each=[_trimmed(path, round(radius)) for path in paths.each])
     paths = _unkinked(_bridged(paths, radius), radius, inner.shape)
@@ -183,6 +182,23 @@ def _to_image(points: Floats, letterbox: Letterbox) -> Floats:
     (x, u), (y, v) = letterbox.to_image(
         np.array([0.5, 2.5]) + letterbox.left, np.array([0.5, 2.5]) + letterbox.top
     )
-    image = points * (u - x, v - y) + (x, y)
-    np.maximum(image, -0.5, out=image)
-    return np.minimum(image, (letterbox.width - 0.5, letterbox.height - 0.5), out=image)
+    return _laid(points, x, y, u - x, v - y, letterbox.width - 0.5, letterbox.height - 0.5)
+
+
+@compiled("(f8[:, ::1], f8, f8, f8, f8, f8, f8)")
+def _laid(points: Floats, x: float, y: float, u: float, v: float, right: float, bottom: float) -> Floats:
+    """See ``_to_image``: where the first point lies, how far apart two are, and the image's edge."""
+    laid = np.empty(points.shape)
+    for n in range(len(points)):
+        laid[n, 0] = min(max(points[n, 0] * u + x, -0.5), right)
+        laid[n, 1] = min(max(points[n, 1] * v + y, -0.5), bottom)
+    return laid
+
+
+@compiled("(f4[:, ::1], i8[::1])")
+def _radius(distance: NDArray[np.float32], skeleton: NDArray[np.int64]) -> float:
+    """The median distance of a skeleton from the mask's edge; its places are in a mask with a border of one px."""
+    width, radii = distance.shape[1] + 2, np.empty(len(skeleton))
+    for n in range(len(skeleton)):
+        radii[n] = distance[skeleton[n] // width - 1, skeleton[n] % width - 1]
+    return float(np.median(radii))
