@@ -25,6 +25,7 @@ _FILL = 0.8
 def exchange(tracks: Sequence[Track], names: Mapping[int, Naming], seen: Sightings) -> None:
     """Give electrodes to the tracks that they belong to; ``names`` are by the tracks' ids, ``seen`` follows them."""
     known = {track.id: track for track in tracks}
+    tracks = [track for track in tracks if len(track.keys)]
     for track in tracks:
         _give_back(track, known, names, seen)
     for track in tracks:

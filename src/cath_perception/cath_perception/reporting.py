@@ -67,7 +67,8 @@ def _catheter(
         places = places + drift
         line = None if line is None else replace(line, points=line.points + drift.astype(np.float32))
         score *= max(0.0, 1.0 - (time_s - track.seen_at) / fading_s)
-    believed = track.believed.tolist()
+    if not any(believed := track.believed.tolist()):
+        return Catheter(track.id, (), line, score, None, 0.0, track.status)
     keys = list(compress(track.keys.tolist(), believed))
     indices, fillers = name.numbering(tuple(keys))
     columns = (places, track.boxes, track.scores, track.sigmas, track.seen)

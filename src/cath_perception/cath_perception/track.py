@@ -101,20 +101,31 @@ class Track(Slots):
             expected: ``(N, 2)`` where the slots should be; those not seen move from there with their neighbours.
         """
         self.seen = np.zeros(len(self.keys), bool)
+        if not len(pairs):
+            return self._see_shaft(expected, time_s)
         own = self.boxes, self.scores, self.sigmas, self.seen
         newest = seen.positions, seen.boxes, seen.scores, seen.sigmas
         alike = np.zeros(len(expected), np.intp)
         before, self.places = self.places, carried(expected, alike, pairs, seen.positions)
         found, every = _taken_in(pairs, *newest, before, self.places, *own)
         since = time_s - self.seen_at
-        if not len(pairs):  # only its shaft is seen, which does not tell a velocity
-            self.velocity = self.velocity * math.exp(-max(since, 0.0) / _DAMPING_S)
-        elif since > 0:
+        if since > 0:
             self.velocity = 0.4 * self.velocity + 0.6 / max(since, _LEAST_S) * found
+        self._note_seen(time_s)
+        return every
+
+    def _see_shaft(self, expected: Floats, time_s: float) -> Floats:
+        """Take in a frame that shows the track's shaft alone, which does not tell a velocity; returns the ``(2,)`` shift."""
+        shift = (expected - self.places).mean(axis=0) if len(expected) else np.zeros(2)
+        self.places = expected
+        self.velocity = self.velocity * math.exp(-max(time_s - self.seen_at, 0.0) / _DAMPING_S)
+        self._note_seen(time_s)
+        return shift
+
+    def _note_seen(self, time_s: float) -> None:
         self.seen_at, self.status = time_s, CatheterStatus.DETECTED
         self.hits += 1
         self._count_frame(1.0)
-        return every
 
     def miss(self, time_s: float, predict_s: float) -> None:
         """The track was not seen in this frame."""
@@ -133,6 +144,8 @@ class Track(Slots):
         ``host``: ``(N,)`` id of the other track on whose shaft a slot, if seen, lay; -1 for none. ``aside``: ``(N,)``
         whether it lay on a shaft of the track's own other than its main one.
         """
+        if not len(self.keys):
+            return []
         beside = np.square(self.extents(_BESIDE))
         shares = self.share, self.elsewhere, self.host, self.aside, self.shadow
         own = self.keys, self.born_with, self.places, beside, self.frames
