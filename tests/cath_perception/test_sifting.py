@@ -63,6 +63,10 @@ def test_a_chain_that_lacks_more_than_any_known_pattern_may_is_none():
     assert len(likest(bent(CS[:3]))) == 0
 
 
+def test_nothing_is_found_where_no_pattern_has_many_electrodes():
+    assert sifted(bent(CS), Patterns.of([]), 2.0 * PX_PER_MM) == []
+
+
 def test_few_electrodes_and_doubles_raise_nothing():
     rng = np.random.default_rng(2)
     for count in range(12):

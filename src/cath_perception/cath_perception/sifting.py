@@ -135,11 +135,8 @@ def _cheapest(
                     if not _SHORTEST < logs[b, k] - expected - across < _LONGEST:
                         continue
                     start, bound = _MISSING * i if i <= _LEFT_OUT else _NEVER, best - _MISSING * leap
-                    a, least, link = (
-                        near[b, k],
-                        min(start, bound),
-                        -1,
-                    )  # what is not below the bound can only become more
+                    a, link = near[b, k], -1
+                    least = min(start, bound)  # what is not below the bound can only become more
                     for past in range(min(leaps, i)):
                         if least_of[i, past, a] >= least:
                             continue
