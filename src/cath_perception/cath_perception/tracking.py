@@ -171,12 +171,10 @@ class CatheterTracker:
     def _find(self, seen: Sightings, shafts: Shafts, time_s: float) -> dict[int, Found]:
         """Where each track that is there lies, by its place; those that are lost take what others leave."""
         found: dict[int, Found] = {}
-        lost = [track.status is CatheterStatus.LOST for track in self._tracks]
         free = np.ones(len(seen.positions), bool)
-        for group in (
-            [n for n, gone in enumerate(lost) if not gone],
-            [n for n, gone in enumerate(lost) if gone],
-        ):
+        known = [n for n, track in enumerate(self._tracks) if len(track.keys)]
+        lost = [n for n in known if self._tracks[n].status is CatheterStatus.LOST]
+        for group in ([n for n in known if n not in lost], lost):
             tracks = [self._tracks[n] for n in group]
             gates = [self._gate(track, time_s) for track in tracks]
             claimed = [self._names[track.id].claims(track.keys) for track in tracks]
