@@ -56,9 +56,9 @@ def sifted(positions: Floats, patterns: Patterns, width: float) -> list[NDArray[
         positions: px.
         width: of the shaft, px.
 
-    Returns their indices from the pattern's first on; few or none where there is no such pattern. Gaps keep their
-    proportion to the pattern's, but for what foreshortening does, which changes smoothly along the shaft, and the shaft
-    seldom turns sharply.
+    Returns for each pattern their indices from its first on, few or none where there is no such pattern; nothing at all for
+    fewer than three electrodes. Gaps keep their proportion to the pattern's, but for what foreshortening does, which changes
+    smoothly along the shaft, and the shaft seldom turns sharply.
     """
     if len(positions) < 3:
         return []

@@ -71,7 +71,7 @@ def thinned(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
     lines.
 
     Zhang and Suen, "A fast parallel algorithm for thinning digital patterns" (1984), with the corners of lines thinned as
-    well: the same px as scikit-image's ``skeletonize`` leaves, which looks at empty px, too, and takes four times as long.
+    well: the same px as scikit-image's ``skeletonize`` leaves, in a third of its time.
     """
     width, left = mask.shape[1], np.zeros(mask.shape, np.uint8)
     left[1:-1, 1:-1] = mask[1:-1, 1:-1]
